@@ -1,1 +1,18 @@
-//! domain
+//! Okra's words and rules: what a chatbot, a knowledge item, a session and a message are, and
+//! which values they may take. No IO, no async, no HTTP: every other crate speaks these types.
+
+pub mod account;
+pub mod chatbot;
+pub mod clock;
+pub mod error;
+pub mod id;
+pub mod knowledge;
+pub mod page;
+pub mod secret;
+pub mod session;
+
+pub use clock::{Clock, Timestamp};
+pub use error::{Error, ErrorKind, FieldProblem};
+pub use id::{ApiKeyId, ChatbotId, ItemId, JobId, MessageId, OrganizationId, SessionId};
+pub use page::{Page, PageRequest};
+pub use secret::Secret;

@@ -1,0 +1,248 @@
+//! The chatbot and everything that can be set on it.
+//!
+//! Settings are merged as JSON Merge Patch (RFC 7396): fields that are given replace, `null`
+//! restores the default, fields that are absent stay.
+
+mod settings;
+mod slug;
+
+pub use settings::{
+    Personality, Settings, Snippet, VoiceAppearance, VoiceAvatar, VoiceDetection, VoiceModel,
+    VoiceText, VoiceWidgetConfig, merge,
+};
+pub use slug::{parse_slug, slug_candidates, slug_from_name};
+
+use crate::error::{Error, Result};
+use crate::{ChatbotId, OrganizationId, Secret, Timestamp};
+
+/// One chatbot, as stored. Obtained only through its organization, so holding one is the right to
+/// touch what belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chatbot {
+    /// Its id.
+    pub id: ChatbotId,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// Its public short name, unique on this server.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for, in a sentence or two.
+    pub description: Option<String>,
+    /// An inactive chatbot keeps its data and answers nobody.
+    pub active: bool,
+    /// Whether the hosted page may be seen by anyone.
+    pub is_public: bool,
+    /// How it speaks.
+    pub personality: Personality,
+    /// Prompt, model, greeting and the widget's look.
+    pub settings: Settings,
+    /// Questions offered to the visitor.
+    pub suggestions: Option<Vec<String>>,
+    /// The voice widget's look and ear; `None` until set.
+    pub voice_widget_config: Option<VoiceWidgetConfig>,
+    /// The avatar's file name in blob storage, `<uuid>.jpg`.
+    pub avatar: Option<String>,
+    /// A provider key used for this chatbot in place of the server's.
+    pub openai_api_key: Option<Secret>,
+    /// Counts every change to what can be found; an index at this version is up to date.
+    pub knowledge_version: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When anything above last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a caller may set, checked. `None` leaves a field as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChatbotChange {
+    /// See [`Chatbot::name`].
+    pub name: Option<String>,
+    /// See [`Chatbot::slug`].
+    pub slug: Option<String>,
+    /// See [`Chatbot::description`]; `Some(None)` clears it.
+    pub description: Option<Option<String>>,
+    /// See [`Chatbot::active`].
+    pub active: Option<bool>,
+    /// See [`Chatbot::is_public`].
+    pub is_public: Option<bool>,
+    /// A merge patch of the personality.
+    pub personality: Option<serde_json::Value>,
+    /// A merge patch of the settings.
+    pub settings: Option<serde_json::Value>,
+    /// See [`Chatbot::suggestions`]; `Some(None)` clears them.
+    pub suggestions: Option<Option<Vec<String>>>,
+    /// See [`Chatbot::openai_api_key`]; `Some(None)` clears it.
+    pub openai_api_key: Option<Option<Secret>>,
+}
+
+impl Chatbot {
+    /// A new chatbot with default settings; `slug` is already checked.
+    pub fn new(organization_id: OrganizationId, name: &str, now: Timestamp) -> Result<Self> {
+        let name = parse_name(name)?;
+        Ok(Self {
+            id: ChatbotId::new(),
+            organization_id,
+            slug: slug_from_name(&name),
+            name,
+            description: None,
+            active: true,
+            is_public: false,
+            personality: Personality::default(),
+            settings: Settings::default(),
+            suggestions: None,
+            voice_widget_config: None,
+            avatar: None,
+            openai_api_key: None,
+            knowledge_version: 0,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// This chatbot with `change` applied, or the first rule that the change breaks.
+    pub fn changed(&self, change: ChatbotChange, now: Timestamp) -> Result<Self> {
+        let mut next = self.clone();
+        if let Some(name) = change.name {
+            next.name = parse_name(&name)?;
+        }
+        if let Some(slug) = change.slug {
+            next.slug = parse_slug(&slug)?;
+        }
+        if let Some(description) = change.description {
+            if let Some(text) = &description {
+                at_most("description", text, 2_000)?;
+            }
+            next.description = description;
+        }
+        next.active = change.active.unwrap_or(next.active);
+        next.is_public = change.is_public.unwrap_or(next.is_public);
+        if let Some(patch) = change.personality {
+            next.personality = merge("personality_config", &next.personality, &patch)?;
+            next.personality.check()?;
+        }
+        if let Some(patch) = change.settings {
+            next.settings = merge("settings", &next.settings, &patch)?;
+            next.settings.check()?;
+        }
+        if let Some(suggestions) = change.suggestions {
+            check_suggestions(suggestions.as_deref().unwrap_or_default())?;
+            next.suggestions = suggestions;
+        }
+        if let Some(key) = change.openai_api_key {
+            if let Some(key) = &key {
+                check_provider_key(key)?;
+            }
+            next.openai_api_key = key;
+        }
+        next.updated_at = now;
+        Ok(next)
+    }
+}
+
+/// Checks a chatbot's name: 1 to 100 characters, trimmed.
+fn parse_name(name: &str) -> Result<String> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(Error::invalid_field("name", "must not be empty"));
+    }
+    at_most("name", name, 100)?;
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid_field("name", "must be a single line"));
+    }
+    Ok(name.to_owned())
+}
+
+fn check_suggestions(suggestions: &[String]) -> Result<()> {
+    if suggestions.len() > 20 {
+        return Err(Error::invalid_field("suggestions", "at most 20"));
+    }
+    for (index, suggestion) in suggestions.iter().enumerate() {
+        at_most(&format!("suggestions[{index}]"), suggestion, 200)?;
+    }
+    Ok(())
+}
+
+fn check_provider_key(key: &Secret) -> Result<()> {
+    let key = key.expose();
+    let printable = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > 512 || !printable {
+        let problem = "must be 1 to 512 visible ASCII characters without spaces";
+        return Err(Error::invalid_field("openai_api_key", problem));
+    }
+    Ok(())
+}
+
+/// Fails where `text` has more than `limit` characters.
+pub(crate) fn at_most(field: &str, text: &str, limit: usize) -> Result<()> {
+    // The byte length bounds the count from above, so most texts are never counted.
+    if text.len() > limit && text.chars().count() > limit {
+        let problem = format!("at most {limit} characters");
+        return Err(Error::invalid_field(field, problem));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn bot() -> Chatbot {
+        Chatbot::new(OrganizationId::new(), " Shop helper ", Timestamp(1)).expect("a good name")
+    }
+
+    fn settings(patch: serde_json::Value) -> Result<Chatbot> {
+        let change = ChatbotChange {
+            settings: Some(patch),
+            ..ChatbotChange::default()
+        };
+        bot().changed(change, Timestamp(2))
+    }
+
+    #[test]
+    fn a_patch_replaces_what_it_names_and_leaves_the_rest() {
+        let once = settings(json!({"prompt": "Be kind.", "snippet": {"header": "Help"}}));
+        let once = once.expect("valid");
+        assert_eq!(once.settings.prompt, "Be kind.");
+        assert_eq!(once.settings.snippet.header, "Help");
+        assert_eq!(once.settings.greeting, Settings::default().greeting);
+        assert_eq!(
+            once.settings.snippet.primary_color,
+            Snippet::default().primary_color
+        );
+
+        let change = ChatbotChange {
+            settings: Some(json!({"prompt": null, "unknown": {"deep": 1}})),
+            ..ChatbotChange::default()
+        };
+        let twice = once.changed(change, Timestamp(3)).expect("valid");
+        assert_eq!(twice.settings.prompt, Settings::default().prompt);
+        assert_eq!(twice.settings.snippet.header, "Help");
+    }
+
+    #[test]
+    fn a_broken_rule_is_named_by_its_path() {
+        let check = |patch, field: &str| {
+            let error = settings(patch).expect_err("the patch breaks a rule");
+            assert_eq!(error.details[0].field, field, "{error}");
+        };
+        check(json!({"greeting": 5}), "settings.greeting");
+        check(
+            json!({"snippet": {"primaryColor": "red"}}),
+            "settings.snippet.primaryColor",
+        );
+        check(
+            json!({"snippet": {"primaryColor": 7}}),
+            "settings.snippet.primaryColor",
+        );
+        check(
+            json!({"snippet": {"logo": "javascript:alert(1)"}}),
+            "settings.snippet.logo",
+        );
+        check(json!({"prompt": "x".repeat(32_001)}), "settings.prompt");
+        check(json!("prompt"), "settings");
+        check(json!({"snippet": []}), "settings.snippet");
+    }
+}

@@ -1,0 +1,173 @@
+//! Sessions and messages: what was said, by whom, resting on which sources.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::chatbot::at_most;
+use crate::error::{Error, Result};
+use crate::knowledge::words;
+use crate::{ChatbotId, ItemId, MessageId, SessionId, Timestamp};
+
+/// Who wrote a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum SenderType {
+    /// The visitor.
+    User,
+    /// The chatbot.
+    Bot,
+    /// A person answering for the organization.
+    Agent,
+}
+
+words!(SenderType { User = "user", Bot = "bot", Agent = "agent" });
+
+/// How a conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// Going on.
+    InProgress,
+    /// Waiting for a person.
+    Waiting,
+    /// Settled.
+    Resolved,
+}
+
+words!(SessionState {
+    InProgress = "in_progress",
+    Waiting = "waiting",
+    Resolved = "resolved",
+});
+
+/// One visitor's conversation with one chatbot, found by (chatbot, platform, visitor token).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The chatbot spoken with.
+    pub chatbot_id: ChatbotId,
+    /// Where the visitor is: `web`, or a messaging channel's name.
+    pub platform: String,
+    /// The visitor's token on that platform; `None` where the client gave none.
+    pub visitor: Option<String>,
+    /// Whether a person has taken over.
+    pub is_human_mode: bool,
+    /// How it stands.
+    pub state: SessionState,
+    /// What is known of the visitor.
+    pub metadata: Map<String, Value>,
+    /// The latest message, where there is one.
+    pub last_message: Option<LastMessage>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When something was last said.
+    pub updated_at: Timestamp,
+}
+
+/// The latest message of a session, in short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Its text.
+    pub content: String,
+    /// Who wrote it.
+    pub sender_type: SenderType,
+}
+
+/// A file that goes with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Attachment {
+    /// The file's name.
+    pub name: String,
+    /// Where it can be fetched.
+    pub url: String,
+}
+
+/// One message of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The session it belongs to.
+    pub session_id: SessionId,
+    /// Who wrote it.
+    pub sender_type: SenderType,
+    /// What it says.
+    pub content: String,
+    /// Files that go with it.
+    pub attachments: Option<Vec<Attachment>>,
+    /// How it came about: sources, whether a model was used, how the turn ended.
+    pub metadata: Map<String, Value>,
+    /// The model that wrote it.
+    pub model: Option<String>,
+    /// The provider of that model.
+    pub provider: Option<String>,
+    /// Tokens read and written by the model.
+    pub tokens_used: i64,
+    /// When it was written.
+    pub created_at: Timestamp,
+}
+
+/// A passage an answer was given, as it is shown beside the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CitedSource {
+    /// The knowledge item.
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
+    pub knowledge_id: ItemId,
+    /// The item's title.
+    pub title: String,
+    /// The page's address, for items of type `url`.
+    pub url: Option<String>,
+    /// The chunk's number in the item, from 1.
+    pub chunk: u32,
+    /// The document's page, from 1, where it has pages.
+    pub page: Option<u32>,
+    /// The passage.
+    pub content: String,
+    /// How likely the passage is the right one, 0 to 1.
+    pub similarity: f32,
+}
+
+/// The most characters of one visitor message.
+pub const MAX_MESSAGE_CHARS: usize = 32_000;
+/// The most characters of a visitor token.
+pub const MAX_VISITOR_CHARS: usize = 200;
+
+/// Checks a platform's name: 1 to 40 lower-case letters, digits, `-` and `_`.
+pub fn parse_platform(platform: &str) -> Result<String> {
+    let proper = !platform.is_empty()
+        && platform.len() <= 40
+        && platform
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+    if proper {
+        return Ok(platform.to_owned());
+    }
+    let problem = "must be 1 to 40 lower-case letters, digits, - and _, such as web";
+    Err(Error::invalid_field("platform", problem))
+}
+
+/// Checks a visitor token: 1 to 200 characters without control characters.
+pub fn parse_visitor(token: &str) -> Result<String> {
+    if token.is_empty() || token.chars().any(char::is_control) {
+        let problem = "must be 1 to 200 characters without control characters";
+        return Err(Error::invalid_field("sessionToken", problem));
+    }
+    at_most("sessionToken", token, MAX_VISITOR_CHARS)?;
+    Ok(token.to_owned())
+}
+
+/// Checks what a visitor wrote.
+pub fn parse_message(field: &str, content: &str) -> Result<String> {
+    if content.trim().is_empty() {
+        return Err(Error::invalid_field(field, "must not be empty"));
+    }
+    at_most(field, content, MAX_MESSAGE_CHARS)?;
+    Ok(content.to_owned())
+}
