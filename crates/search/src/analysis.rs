@@ -1,0 +1,148 @@
+//! Turning text into index terms, the same way for documents and for queries.
+//!
+//! Two legs come out of one pass. *Words* are what a reader would call words: lower-cased, stemmed, freed of Korean
+//! particles; where a script writes no spaces, short character sequences stand in for them. *Grams* are pieces of
+//! words: they forgive typing errors, compounds, missing spaces and endings that no stemmer knows.
+//!
+//! The language of a text is never asked for: rules hang on the script of each run of letters alone, so a passage
+//! and a question are always cut alike, and mixed texts ("NTSC가 휘도") need no special case.
+//! Called by the segment builder and by the query planner. Nothing here can fail; time is linear in the text.
+
+mod english;
+mod korean;
+mod latin;
+mod script;
+mod tokens;
+
+pub(crate) use script::Script;
+pub(crate) use tokens::for_each_token;
+
+use latin::without_accents;
+
+/// Which of the two lexical legs a term belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Leg {
+    /// Whole words, stemmed; character sequences in scripts without spaces.
+    Words,
+    /// Pieces of words.
+    Grams,
+}
+
+/// Number of characters in a gram of an alphabetic word, its two padding marks included.
+const ALPHABETIC_GRAM: usize = 4;
+/// Marks a word's beginning and end in its grams; no token can hold it.
+const PADDING: char = '_';
+
+/// Reusable buffers of [`token_terms`], so that analysing a long text allocates only once.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    padded: String,
+    bounds: Vec<usize>,
+}
+
+/// Reads a question: its terms, and whether its words are English.
+#[derive(Default)]
+pub(crate) struct Reader {
+    scratch: Scratch,
+    english: bool,
+}
+
+impl Reader {
+    /// Hands `emit` every term of `text`.
+    pub(crate) fn read(&mut self, text: &str, emit: &mut dyn FnMut(Leg, &str)) {
+        for_each_token(text, |script, token| {
+            self.english |= script == Script::Latin && english::is_telling(token);
+            token_terms(script, token, &mut self.scratch, emit);
+        });
+    }
+
+    /// Whether a word read so far shows that the text is English.
+    pub(crate) fn is_english(&self) -> bool {
+        self.english
+    }
+}
+
+/// Hands `emit` every term of one token. A pure function of the token, so its result may be cached by token.
+pub(crate) fn token_terms(
+    script: Script,
+    token: &str,
+    scratch: &mut Scratch,
+    emit: &mut dyn FnMut(Leg, &str),
+) {
+    match script {
+        Script::Hangul => hangul_terms(token, scratch, emit),
+        Script::Ideographic => {
+            scratch.hold(token);
+            scratch.windows(1, |gram| emit(Leg::Words, gram));
+            if scratch.chars() > 1 {
+                scratch.windows(2, |gram| emit(Leg::Words, gram));
+            }
+        }
+        Script::Unspaced => {
+            scratch.hold(token);
+            scratch.windows(4, |gram| emit(Leg::Words, gram));
+            scratch.windows(3, |gram| emit(Leg::Grams, gram));
+        }
+        _ => alphabetic_terms(script, token, scratch, emit),
+    }
+}
+
+fn hangul_terms(token: &str, scratch: &mut Scratch, emit: &mut dyn FnMut(Leg, &str)) {
+    if let Some(stem) = korean::stem(token) {
+        emit(Leg::Words, stem);
+    }
+    scratch.hold(token);
+    scratch.windows(1, |gram| emit(Leg::Grams, gram));
+    if scratch.chars() > 1 {
+        scratch.windows(2, |gram| emit(Leg::Grams, gram));
+    }
+}
+
+fn alphabetic_terms(
+    script: Script,
+    token: &str,
+    scratch: &mut Scratch,
+    emit: &mut dyn FnMut(Leg, &str),
+) {
+    if english::is_stop_word(token) {
+        return;
+    }
+    emit(Leg::Words, &latin::stem(script, token));
+    scratch.hold_padded(&without_accents(script, token));
+    scratch.windows(ALPHABETIC_GRAM, |gram| emit(Leg::Grams, gram));
+}
+
+impl Scratch {
+    fn hold(&mut self, token: &str) {
+        self.padded.clear();
+        self.padded.push_str(token);
+        self.mark_bounds();
+    }
+
+    fn hold_padded(&mut self, token: &str) {
+        self.padded.clear();
+        self.padded.push(PADDING);
+        self.padded.push_str(token);
+        self.padded.push(PADDING);
+        self.mark_bounds();
+    }
+
+    fn mark_bounds(&mut self) {
+        self.bounds.clear();
+        self.bounds
+            .extend(self.padded.char_indices().map(|(at, _)| at));
+        self.bounds.push(self.padded.len());
+    }
+
+    fn chars(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    /// Every run of `width` characters held, or everything held where that is shorter.
+    fn windows(&self, width: usize, mut each: impl FnMut(&str)) {
+        let width = width.min(self.chars());
+        for window in self.bounds.windows(width + 1) {
+            each(&self.padded[window[0]..window[width]]);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! From a question to weighted terms.
+
+use super::{Index, Part, Query};
+use crate::analysis::{Leg, Reader};
+use crate::hash::term_id;
+
+/// Characters of a question that count; a longer one is a pasted document, whose beginning says what it is about.
+const MOST_CHARACTERS: usize = 4096;
+/// Terms of a question that count, per leg: the rarest, which tell the most. Bounds the time of a search.
+const MOST_TERMS: [usize; 2] = [64, 256];
+/// Added to the most that a leg could score, so that covering a question of a single common word doesn't look as good
+/// as covering a long one. Measured: a constant near the weight of one rare word separates answerable questions best.
+const DOUBT: [f32; 2] = [8.0, 24.0];
+/// Weight of the grams next to the words. English has a good stemmer; other languages need the grams more.
+const GRAMS_ENGLISH: f32 = 0.3;
+const GRAMS_OTHER: f32 = 0.5;
+
+/// BM25's saturation and length normalization, at the values of the literature.
+const K1: f32 = 1.2;
+const B: f32 = 0.75;
+
+/// A question's terms with all that is needed to score one document after another.
+pub(super) struct Plan {
+    /// Rarest first within each leg.
+    pub(super) terms: Vec<PlannedTerm>,
+    /// Per leg: a document's length is multiplied with it and added to [`Plan::base`].
+    pub(super) slope: [f32; 2],
+    pub(super) base: f32,
+}
+
+/// A term and its share in the lexical score.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlannedTerm {
+    pub(super) leg: Leg,
+    pub(super) id: u64,
+    /// Score of a document in which the term is infinitely frequent.
+    pub(super) weight: f32,
+}
+
+impl Plan {
+    pub(super) fn new(index: &Index, query: &Query<'_>) -> Self {
+        let live = index.len();
+        let reading = read(query.text);
+        let mut legs = reading.terms.map(|ids| {
+            let mut terms: Vec<(f32, u64)> = ids
+                .into_iter()
+                .map(|id| (idf(live, document_frequency(&index.parts, id)), id))
+                .collect();
+            terms.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            terms
+        });
+        let lambda = if reading.english {
+            GRAMS_ENGLISH
+        } else {
+            GRAMS_OTHER
+        };
+        let shares = shares(&legs, lambda);
+        let mut terms = Vec::new();
+        for (leg, found) in [Leg::Words, Leg::Grams].into_iter().zip(&mut legs) {
+            found.truncate(MOST_TERMS[leg as usize]);
+            let most: f32 = found.iter().map(|(idf, _)| idf).sum::<f32>() + DOUBT[leg as usize];
+            terms.extend(found.iter().map(|&(idf, id)| PlannedTerm {
+                leg,
+                id,
+                weight: shares[leg as usize] * idf / most,
+            }));
+        }
+        let average = |leg: Leg| {
+            let total: u64 = index
+                .parts
+                .iter()
+                .map(|part| part.lengths[leg as usize])
+                .sum();
+            (total as f64 / live.max(1) as f64).max(1.0) as f32
+        };
+        Self {
+            terms,
+            slope: [Leg::Words, Leg::Grams].map(|leg| K1 * B / average(leg)),
+            base: K1 * (1.0 - B),
+        }
+    }
+}
+
+/// How the score is shared between the legs; a leg in which the question has no terms leaves it all to the other.
+fn shares(legs: &[Vec<(f32, u64)>; 2], lambda: f32) -> [f32; 2] {
+    match legs {
+        [_, grams] if grams.is_empty() => [1.0, 0.0],
+        [words, _] if words.is_empty() => [0.0, 1.0],
+        _ => [1.0 / (1.0 + lambda), lambda / (1.0 + lambda)],
+    }
+}
+
+/// Lucene's inverse document frequency, which is never negative.
+fn idf(documents: usize, having: usize) -> f32 {
+    let (documents, having) = (documents as f64, having as f64);
+    (1.0 + (documents - having + 0.5) / (having + 0.5)).ln() as f32
+}
+
+/// Live documents that have a term. Where a segment has dead documents its postings have to be counted.
+fn document_frequency(parts: &[Part], id: u64) -> usize {
+    parts
+        .iter()
+        .map(|part| {
+            let postings = part.segment.postings(id);
+            match &part.dead {
+                None => postings.len(),
+                Some(dead) => postings
+                    .filter(|posting| !dead.get(posting.document))
+                    .count(),
+            }
+        })
+        .sum()
+}
+
+struct Reading {
+    /// Distinct terms per leg.
+    terms: [Vec<u64>; 2],
+    english: bool,
+}
+
+fn read(text: &str) -> Reading {
+    let end = text
+        .char_indices()
+        .nth(MOST_CHARACTERS)
+        .map_or(text.len(), |(at, _)| at);
+    let mut terms = [Vec::new(), Vec::new()];
+    let mut reader = Reader::default();
+    reader.read(&text[..end], &mut |leg, term| {
+        terms[leg as usize].push(term_id(leg, term));
+    });
+    for leg in &mut terms {
+        leg.sort_unstable();
+        leg.dedup();
+    }
+    Reading {
+        terms,
+        english: reader.is_english(),
+    }
+}

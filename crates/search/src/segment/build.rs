@@ -1,0 +1,214 @@
+//! Writing segments from documents.
+
+use uuid::Uuid;
+
+use super::merge::{self, Source};
+use super::postings::{Posting, PostingsWriter};
+use super::{DocumentEntry, ItemRange, Segment, VectorBlocks};
+use crate::Document;
+use crate::analysis::{Leg, Scratch, Script, for_each_token, token_terms};
+use crate::hash::{TermMap, hash, term_id};
+
+/// Postings gathered before they are sorted and written out: 32 MB of them, so that building the largest chatbot
+/// takes no more memory beside its index than that.
+const BATCH_POSTINGS: usize = 4 << 20;
+/// A batch's documents are numbered in 16 bits.
+const BATCH_DOCUMENTS: usize = 1 << 16;
+/// Words whose terms are remembered. Text repeats its words: most are cut and stemmed once, not every time.
+const REMEMBERED_TOKENS: usize = 1 << 16;
+
+/// Builds one segment from any number of documents; see the module.
+#[derive(Default)]
+pub(crate) struct Builder {
+    batches: Vec<Segment>,
+    items: Vec<ItemRange>,
+    documents: Vec<DocumentEntry>,
+    vectors: VectorBlocks,
+    postings: Vec<BatchPosting>,
+    terms: TermTable,
+    scratch: Scratch,
+}
+
+/// A posting before it is sorted; the term is numbered by [`TermTable`].
+#[derive(Clone, Copy, Default)]
+struct BatchPosting {
+    term: u32,
+    document: u16,
+    frequency: u16,
+}
+
+/// Numbers terms in order of appearance, and counts them for the document at hand.
+#[derive(Default)]
+struct TermTable {
+    numbers: TermMap<u32>,
+    ids: Vec<u64>,
+    /// Occurrences in the document at hand.
+    counts: Vec<u32>,
+    /// Terms of the document at hand.
+    touched: Vec<u32>,
+    /// Terms of tokens seen before: where they lie in `remembered_terms`.
+    remembered: TermMap<(u32, u32)>,
+    remembered_terms: Vec<(Leg, u32)>,
+}
+
+impl Builder {
+    /// Adds all documents of an item. An item is added once at most.
+    pub(crate) fn add(&mut self, item: Uuid, documents: &[Document]) {
+        if documents.is_empty() {
+            return;
+        }
+        for document in documents {
+            if self.documents.len() >= BATCH_DOCUMENTS || self.postings.len() >= BATCH_POSTINGS {
+                self.write_batch();
+            }
+            self.add_document(item, document);
+        }
+    }
+
+    /// The segment of everything added; `None` where that is nothing.
+    pub(crate) fn finish(mut self) -> Option<Segment> {
+        self.write_batch();
+        if self.batches.len() < 2 {
+            return self.batches.pop();
+        }
+        let sources: Vec<Source<'_>> = self.batches.iter().map(Source::whole).collect();
+        Some(merge::merge(&sources))
+    }
+
+    fn add_document(&mut self, item: Uuid, document: &Document) {
+        let number = self.documents.len();
+        match self.items.last_mut() {
+            Some(last) if last.item == item => last.len += 1,
+            _ => self.items.push(ItemRange {
+                item,
+                start: number as u32,
+                len: 1,
+            }),
+        }
+        let mut lengths = [0; 2];
+        for text in [&document.title, &document.text] {
+            for_each_token(text, |script, token| {
+                self.terms
+                    .count(script, token, &mut self.scratch, &mut lengths);
+            });
+        }
+        for &term in &self.terms.touched {
+            let count = std::mem::take(&mut self.terms.counts[term as usize]);
+            self.postings.push(BatchPosting {
+                term,
+                document: number as u16,
+                frequency: u16::try_from(count).unwrap_or(u16::MAX),
+            });
+        }
+        self.terms.touched.clear();
+        self.documents.push(DocumentEntry {
+            ordinal: document.ordinal,
+            lengths,
+        });
+        if let Some(vector) = &document.vector {
+            self.vectors.push_vector(number as u32, vector);
+        }
+    }
+
+    fn write_batch(&mut self) {
+        if self.documents.is_empty() {
+            return;
+        }
+        let writer = self.write_postings();
+        let mut vectors = std::mem::take(&mut self.vectors);
+        vectors.shrink_to_fit();
+        let mut items = std::mem::take(&mut self.items);
+        items.shrink_to_fit();
+        let mut documents = std::mem::take(&mut self.documents);
+        documents.shrink_to_fit();
+        self.postings.clear();
+        self.batches
+            .push(Segment::new(items, documents, writer, vectors));
+    }
+
+    /// Sorts by counting: the postings come document by document, so each term's end up in order of documents.
+    fn write_postings(&self) -> PostingsWriter {
+        let mut starts = vec![0_u32; self.terms.ids.len() + 1];
+        for posting in &self.postings {
+            starts[posting.term as usize + 1] += 1;
+        }
+        for term in 1..starts.len() {
+            starts[term] += starts[term - 1];
+        }
+        let mut next = starts.clone();
+        let mut sorted = vec![BatchPosting::default(); self.postings.len()];
+        for posting in &self.postings {
+            let at = &mut next[posting.term as usize];
+            sorted[*at as usize] = *posting;
+            *at += 1;
+        }
+        let mut order: Vec<u32> = (0..self.terms.ids.len() as u32)
+            .filter(|&term| starts[term as usize] < starts[term as usize + 1])
+            .collect();
+        order.sort_unstable_by_key(|&term| self.terms.ids[term as usize]);
+        let mut writer = PostingsWriter::default();
+        for term in order {
+            writer.begin(self.terms.ids[term as usize]);
+            let range = starts[term as usize] as usize..starts[term as usize + 1] as usize;
+            for posting in &sorted[range] {
+                writer.push(Posting {
+                    document: u32::from(posting.document),
+                    frequency: u32::from(posting.frequency),
+                });
+            }
+        }
+        writer
+    }
+}
+
+impl TermTable {
+    /// Counts the terms of one token.
+    fn count(
+        &mut self,
+        script: Script,
+        token: &str,
+        scratch: &mut Scratch,
+        lengths: &mut [u32; 2],
+    ) {
+        let key = hash(script.number(), token.as_bytes());
+        let remembered = self.remembered.get(&key).copied();
+        let range = remembered.unwrap_or_else(|| {
+            let range = self.number_terms(script, token, scratch);
+            if script.repeats_tokens() {
+                self.remembered.insert(key, range);
+            }
+            range
+        });
+        for at in range.0..range.1 {
+            let (leg, term) = self.remembered_terms[at as usize];
+            lengths[leg as usize] += 1;
+            let count = &mut self.counts[term as usize];
+            if *count == 0 {
+                self.touched.push(term);
+            }
+            *count += 1;
+        }
+        if !script.repeats_tokens() {
+            self.remembered_terms.truncate(range.0 as usize);
+        }
+    }
+
+    /// Appends the terms of a token to `remembered_terms`.
+    fn number_terms(&mut self, script: Script, token: &str, scratch: &mut Scratch) -> (u32, u32) {
+        if self.remembered.len() >= REMEMBERED_TOKENS {
+            self.remembered.clear();
+            self.remembered_terms.clear();
+        }
+        let start = self.remembered_terms.len() as u32;
+        token_terms(script, token, scratch, &mut |leg, term| {
+            let id = term_id(leg, term);
+            let number = *self.numbers.entry(id).or_insert_with(|| {
+                self.ids.push(id);
+                self.counts.push(0);
+                self.ids.len() as u32 - 1
+            });
+            self.remembered_terms.push((leg, number));
+        });
+        (start, self.remembered_terms.len() as u32)
+    }
+}

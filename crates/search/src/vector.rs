@@ -1,0 +1,138 @@
+//! Embedding vectors as eight-bit codes, and the scan over them.
+//!
+//! A vector keeps its direction only: codes in −127..=127 and one scale, chosen so that the decoded vector has
+//! length one. A dot product of two decoded vectors is then their cosine.
+
+/// An embedding in eight bits a dimension. The database stores it as [`QuantizedVector::to_bytes`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedVector {
+    /// What each code is multiplied with; zero for a vector without direction.
+    pub scale: f32,
+    /// One code a dimension.
+    pub codes: Box<[i8]>,
+}
+
+impl QuantizedVector {
+    /// Quantizes a vector of any length. One without direction (all zeros, or holding NaN or an infinity) becomes
+    /// zero, whose cosine to everything is zero.
+    pub fn from_f32(vector: &[f32]) -> Self {
+        let largest = largest_magnitude(vector);
+        let codes: Box<[i8]> = vector
+            .iter()
+            .map(|value| largest.map_or(0, |largest| (value / largest * 127.0).round() as i8))
+            .collect();
+        let squares: i64 = codes
+            .iter()
+            .map(|&code| i64::from(code) * i64::from(code))
+            .sum();
+        let scale = if squares == 0 {
+            0.0
+        } else {
+            (1.0 / (squares as f64).sqrt()) as f32
+        };
+        Self { scale, codes }
+    }
+
+    /// The scale in little-endian order, then the codes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(4 + self.codes.len());
+        bytes.extend_from_slice(&self.scale.to_le_bytes());
+        bytes.extend(self.codes.iter().map(|&code| code as u8));
+        bytes
+    }
+
+    /// Reads what [`QuantizedVector::to_bytes`] wrote; `None` where the bytes are too few or the scale no scale.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (scale, codes) = bytes.split_first_chunk::<4>()?;
+        let scale = f32::from_le_bytes(*scale);
+        (scale.is_finite() && scale >= 0.0).then(|| Self {
+            scale,
+            codes: codes.iter().map(|&byte| byte as i8).collect(),
+        })
+    }
+}
+
+/// The largest magnitude, or `None` where the vector has no direction.
+fn largest_magnitude(vector: &[f32]) -> Option<f32> {
+    let mut largest = 0.0_f32;
+    for value in vector {
+        if !value.is_finite() {
+            return None;
+        }
+        largest = largest.max(value.abs());
+    }
+    // Below this the division could overflow; nothing an embedder returns is so small.
+    (largest > f32::MIN_POSITIVE * 256.0).then_some(largest)
+}
+
+/// A query vector in up to 13 bits a dimension: finer than the documents', so that its rounding doesn't count, yet
+/// integer, so that every machine adds up the same cosine whatever the width of its registers.
+pub(crate) struct QueryVector {
+    scale: f32,
+    codes: Vec<i16>,
+}
+
+impl QueryVector {
+    /// `None` where the vector is empty or has no direction, so that it can tell nothing.
+    pub(crate) fn from_f32(vector: &[f32]) -> Option<Self> {
+        let largest = largest_magnitude(vector)?;
+        // Keeps the sum over all dimensions within 32 bits: codes · 127 · dimensions < 2³¹.
+        let most = (i32::MAX as usize / 127 / vector.len()).min(4095) as f32;
+        if most < 1.0 {
+            return None;
+        }
+        let codes: Vec<i16> = vector
+            .iter()
+            .map(|value| (value / largest * most).round() as i16)
+            .collect();
+        let squares: i64 = codes
+            .iter()
+            .map(|&code| i64::from(code) * i64::from(code))
+            .sum();
+        let scale = (1.0 / (squares as f64).sqrt()) as f32;
+        Some(Self { scale, codes })
+    }
+
+    pub(crate) fn dimensions(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Cosines to the vectors laid end to end in `codes`, one scale each, handed to `each` in order.
+    pub(crate) fn scan(&self, codes: &[i8], scales: &[f32], mut each: impl FnMut(usize, f32)) {
+        let dot = dot_product();
+        let vectors = codes.chunks_exact(self.codes.len()).zip(scales);
+        for (row, (vector, scale)) in vectors.enumerate() {
+            each(row, dot(&self.codes, vector) as f32 * scale * self.scale);
+        }
+    }
+}
+
+type DotProduct = fn(&[i16], &[i8]) -> i32;
+
+/// The fastest implementation this machine has. All of them give the same sums, since integers add exactly.
+fn dot_product() -> DotProduct {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        return |query, vector| {
+            // SAFETY: AVX2 was detected just above.
+            unsafe { dot_avx2(query, vector) }
+        };
+    }
+    dot_portable
+}
+
+/// The same loop as [`dot_portable`]; the compiler turns it into multiply-add instructions on 16 numbers at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn dot_avx2(query: &[i16], vector: &[i8]) -> i32 {
+    dot_portable(query, vector)
+}
+
+#[inline(always)]
+fn dot_portable(query: &[i16], vector: &[i8]) -> i32 {
+    query
+        .iter()
+        .zip(vector)
+        .map(|(&q, &v)| i32::from(q) * i32::from(v))
+        .sum()
+}
