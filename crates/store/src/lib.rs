@@ -1,1 +1,67 @@
-//! store
+//! All durable state: the only place with SQL and object storage.
+//!
+//! One [`Store`] speaks to SQLite or Postgres, and to a folder or S3; the same contract suite runs
+//! on every pair. What belongs to a chatbot is reached only with a [`Chatbot`] in hand, and a
+//! chatbot only through its organization, so no query can forget its scope.
+//!
+//! [`Chatbot`]: okra_domain::chatbot::Chatbot
+
+mod accounts;
+pub mod blobs;
+mod chatbots;
+mod db;
+pub mod jobs;
+pub mod knowledge;
+pub mod sessions;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use okra_domain::Clock;
+use okra_domain::error::Result;
+
+use blobs::Blobs;
+use db::{Db, params};
+
+/// The database and the blobs. Clones share them.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+    blobs: Blobs,
+    clock: Clock,
+}
+
+impl Store {
+    /// Opens the database at `database_url` (`sqlite:PATH` or `postgres://…`), bringing its schema
+    /// up to date, and the blobs at `storage_url` (`file:///FOLDER` or `s3://BUCKET/PREFIX`).
+    ///
+    /// Fails with a sentence for the operator where either can't be reached, or where the database
+    /// was made by a newer Okra.
+    pub async fn open(database_url: &str, storage_url: &str, clock: Clock) -> Result<Self> {
+        Ok(Self {
+            blobs: Blobs::open(storage_url)?,
+            db: Db::connect(database_url).await?,
+            clock,
+        })
+    }
+
+    /// Large objects: uploaded files and avatars.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// The clock that dates what is stored.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether the database answers.
+    pub async fn check_database(&self) -> Result<()> {
+        self.db.count("SELECT 1 AS count", params![]).await?;
+        Ok(())
+    }
+
+    /// Closes the database, after running statements have ended.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}

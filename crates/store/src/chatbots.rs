@@ -1,0 +1,245 @@
+//! Chatbots, always through their organization.
+
+use okra_domain::chatbot::{Chatbot, slug_candidates};
+use okra_domain::error::Result;
+use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Page, PageRequest, Secret};
+
+use crate::Store;
+use crate::blobs;
+use crate::db::{Param, Row, Tx, params, to_json};
+use crate::jobs;
+
+/// Whether a taken slug may be numbered, or is the caller's own choice and a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlugChoice {
+    /// We made it from the name: `-2`, `-3`, … on collision.
+    Derived,
+    /// The caller chose it.
+    Chosen,
+}
+
+/// How many numbered slugs are tried before giving up.
+const MAX_SLUG_TRIES: usize = 10_000;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, organization_id, slug, name, description, active, is_public, personality, \
+             settings, suggestions, voice_widget_config, avatar, openai_api_key, \
+             knowledge_version, created_at, updated_at FROM chatbots ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Stores a new chatbot; gives it back with the slug it really got.
+    pub async fn create_chatbot(&self, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatbot> {
+        let sql = "INSERT INTO chatbots (id, organization_id, slug, name, description, active, \
+                   is_public, personality, settings, suggestions, voice_widget_config, avatar, \
+                   openai_api_key, knowledge_version, created_at, updated_at) VALUES ($1, $2, $3, \
+                   $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+                   ON CONFLICT (slug) DO NOTHING";
+        let tries = match slug {
+            SlugChoice::Derived => MAX_SLUG_TRIES,
+            SlugChoice::Chosen => 1,
+        };
+        let base = chatbot.slug.clone();
+        for slug in slug_candidates(&base).take(tries) {
+            let candidate = Chatbot {
+                slug,
+                ..chatbot.clone()
+            };
+            let mut values = params![candidate.id.0, candidate.organization_id.0];
+            values.extend(columns(&candidate)?);
+            values.extend(params![
+                candidate.knowledge_version,
+                candidate.created_at,
+                candidate.updated_at
+            ]);
+            if self.db.execute(sql, values).await? == 1 {
+                return Ok(candidate);
+            }
+        }
+        Err(slug_taken(&base))
+    }
+
+    /// The organization's chatbot of this id.
+    pub async fn chatbot(&self, organization: OrganizationId, id: ChatbotId) -> Result<Chatbot> {
+        let sql = select!("WHERE id = $1 AND organization_id = $2");
+        let values = params![id.0, organization.0];
+        match self.db.fetch_optional(sql, values).await? {
+            Some(row) => read(&row),
+            None => Err(Error::not_found("chatbot")),
+        }
+    }
+
+    /// The organization's chatbots, oldest first.
+    pub async fn chatbots(
+        &self,
+        organization: OrganizationId,
+        page: PageRequest,
+    ) -> Result<Page<Chatbot>> {
+        let total = "SELECT COUNT(*) AS count FROM chatbots WHERE organization_id = $1";
+        let total = self.db.count(total, params![organization.0]).await?;
+        let sql = select!("WHERE organization_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3");
+        let values = params![organization.0, page.limit(), page.offset()];
+        let rows = self.db.fetch_all(sql, values).await?;
+        let entries = rows.iter().map(read).collect::<Result<_>>()?;
+        Ok(page.of(entries, total))
+    }
+
+    /// Every chatbot whose id or slug is `name`, in any organization. For the operator's command
+    /// line only: no request reaches it.
+    pub async fn find_chatbot_as_operator(&self, name: &str) -> Result<Chatbot> {
+        let row = match name.parse::<ChatbotId>() {
+            Ok(id) => {
+                let sql = select!("WHERE id = $1");
+                self.db.fetch_optional(sql, params![id.0]).await?
+            }
+            Err(_) => {
+                let sql = select!("WHERE slug = $1");
+                self.db.fetch_optional(sql, params![name]).await?
+            }
+        };
+        match row {
+            Some(row) => read(&row),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "There is no chatbot with the id or slug {name:?}; `okra chatbots list` shows them."
+                ),
+            )),
+        }
+    }
+
+    /// Changes a chatbot: `change` gets it as it is, locked, and gives it as it shall be.
+    pub async fn update_chatbot(
+        &self,
+        organization: OrganizationId,
+        id: ChatbotId,
+        change: impl FnOnce(&Chatbot) -> Result<Chatbot> + Send,
+    ) -> Result<Chatbot> {
+        let mut tx = self.db.begin().await?;
+        let current = lock(&mut tx, organization, id).await?;
+        let next = change(&current)?;
+        if next.slug != current.slug {
+            let sql = "SELECT COUNT(*) AS count FROM chatbots WHERE slug = $1";
+            let row = tx.fetch_optional(sql, params![next.slug.as_str()]).await?;
+            if row.is_some_and(|row| row.get::<i64>("count").unwrap_or(1) > 0) {
+                return Err(slug_taken(&next.slug));
+            }
+        }
+        let sql = "UPDATE chatbots SET slug = $1, name = $2, description = $3, active = $4, \
+                   is_public = $5, personality = $6, settings = $7, suggestions = $8, \
+                   voice_widget_config = $9, avatar = $10, openai_api_key = $11, \
+                   updated_at = $12 WHERE id = $13 AND organization_id = $14";
+        let mut values = columns(&next)?;
+        values.extend(params![next.updated_at, id.0, organization.0]);
+        let written = tx.execute(sql, values).await;
+        // Two changes may pass the check above together; the index then tells the second.
+        written.map_err(|error| match is_unique_violation(&error) {
+            true => slug_taken(&next.slug),
+            false => error,
+        })?;
+        if let (Some(old), true) = (&current.avatar, current.avatar != next.avatar) {
+            jobs::delete_blobs(
+                &mut tx,
+                &current,
+                &blobs::avatar_path(id, old),
+                self.clock.now(),
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(next)
+    }
+
+    /// Deletes a chatbot with all that belongs to it; its blobs follow in a job.
+    pub async fn delete_chatbot(&self, chatbot: &Chatbot) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let current = lock(&mut tx, chatbot.organization_id, chatbot.id).await?;
+        let sql = "DELETE FROM jobs WHERE chatbot_id = $1 AND kind = 'ingest'";
+        tx.execute(sql, params![current.id.0]).await?;
+        let sql = "DELETE FROM chatbots WHERE id = $1 AND organization_id = $2";
+        let values = params![current.id.0, current.organization_id.0];
+        tx.execute(sql, values).await?;
+        let folder = blobs::chatbot_folder(current.id);
+        jobs::delete_blobs(&mut tx, &current, &folder, self.clock.now()).await?;
+        tx.commit().await
+    }
+}
+
+/// Takes the chatbot's row for this transaction. An UPDATE that changes nothing locks on both
+/// databases, where SELECT … FOR UPDATE is Postgres' alone.
+async fn lock(tx: &mut Tx, organization: OrganizationId, id: ChatbotId) -> Result<Chatbot> {
+    let sql = "UPDATE chatbots SET updated_at = updated_at WHERE id = $1 AND organization_id = $2";
+    tx.execute(sql, params![id.0, organization.0]).await?;
+    let sql = select!("WHERE id = $1 AND organization_id = $2");
+    match tx
+        .fetch_optional(sql, params![id.0, organization.0])
+        .await?
+    {
+        Some(row) => read(&row),
+        None => Err(Error::not_found("chatbot")),
+    }
+}
+
+/// Slug to provider key, in the order that both statements above name them.
+fn columns(chatbot: &Chatbot) -> Result<Vec<Param>> {
+    let key = chatbot.openai_api_key.as_ref();
+    Ok(params![
+        chatbot.slug.as_str(),
+        chatbot.name.as_str(),
+        chatbot.description.clone(),
+        chatbot.active,
+        chatbot.is_public,
+        to_json(&chatbot.personality)?,
+        to_json(&chatbot.settings)?,
+        chatbot.suggestions.as_ref().map(to_json).transpose()?,
+        chatbot
+            .voice_widget_config
+            .as_ref()
+            .map(to_json)
+            .transpose()?,
+        chatbot.avatar.clone(),
+        key.map(|key| key.expose().to_owned()),
+    ])
+}
+
+fn read(row: &Row) -> Result<Chatbot> {
+    Ok(Chatbot {
+        id: ChatbotId(row.get("id")?),
+        organization_id: OrganizationId(row.get("organization_id")?),
+        slug: row.get("slug")?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        active: row.get("active")?,
+        is_public: row.get("is_public")?,
+        personality: row.json("personality")?,
+        settings: row.json("settings")?,
+        suggestions: row.optional_json("suggestions")?,
+        voice_widget_config: row.optional_json("voice_widget_config")?,
+        avatar: row.get("avatar")?,
+        openai_api_key: row
+            .get::<Option<String>>("openai_api_key")?
+            .map(Secret::new),
+        knowledge_version: row.get("knowledge_version")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+    })
+}
+
+fn slug_taken(slug: &str) -> Error {
+    let mut error = Error::invalid_field("slug", format!("\"{slug}\" is taken; choose another"));
+    error.kind = ErrorKind::Conflict;
+    error
+}
+
+fn is_unique_violation(error: &Error) -> bool {
+    let source = error.source.as_ref();
+    source
+        .and_then(|source| source.downcast_ref::<sqlx::Error>())
+        .and_then(sqlx::Error::as_database_error)
+        .is_some_and(|error| error.is_unique_violation())
+}

@@ -1,0 +1,428 @@
+//! One code path over SQLite and Postgres: the same SQL text with `$1` placeholders runs on both,
+//! values go in as [`Param`]s and come out of a [`Row`]. Where the two differ (claiming a job), the
+//! caller picks the text by [`Tx::is_postgres`].
+//!
+//! An enum over the two pools rather than sqlx's `Any`, which lacks UUIDs and JSON, and rather than
+//! generics, which would reach every caller.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use okra_domain::error::Result;
+use okra_domain::{Error, ErrorKind, Timestamp};
+use serde_json::Value;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::types::Json;
+use sqlx::{Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
+use uuid::Uuid;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The pools of one database.
+#[derive(Clone)]
+pub(crate) enum Db {
+    /// SQLite has one writer at a time: writes queue for one connection instead of failing as busy.
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Db {
+    /// Opens a database and brings its schema up to date.
+    pub(crate) async fn connect(url: &str) -> Result<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self::connect_postgres(url).await
+        } else if let Some(path) = url.strip_prefix("sqlite:") {
+            Self::connect_sqlite(Path::new(path.strip_prefix("//").unwrap_or(path))).await
+        } else {
+            Err(Error::invalid(
+                "The database URL must begin with postgres:// or sqlite: (OKRA_DATABASE_URL).",
+            ))
+        }
+    }
+
+    async fn connect_sqlite(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // With a write-ahead log, NORMAL loses nothing when the process is killed; a power cut
+            // may take the last transactions but never breaks the file.
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(10))
+            .foreign_keys(true)
+            .statement_cache_capacity(200);
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        let doing = || format!("cannot open the database {}", path.display());
+        let write = pool(1).connect_with(options.clone()).await;
+        let write = write.map_err(|error| Error::internal(doing(), error))?;
+        SQLITE_MIGRATIONS
+            .run(&write)
+            .await
+            .map_err(migration_error)?;
+        let read = pool(8).connect_with(options.read_only(true)).await;
+        let read = read.map_err(|error| Error::internal(doing(), error))?;
+        Ok(Self::Sqlite { read, write })
+    }
+
+    async fn connect_postgres(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| Error::invalid(format!("OKRA_DATABASE_URL is not valid: {error}")))?
+            .application_name("okra");
+        let pool = PgPoolOptions::new()
+            .max_connections(20)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await
+            .map_err(|error| Error::internal("cannot connect to the Postgres database", error))?;
+        POSTGRES_MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(migration_error)?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<Tx> {
+        match self {
+            // IMMEDIATE takes the write lock at once: another process waits its turn here instead
+            // of failing in the middle.
+            Self::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+        }
+        .map_err(sql_error)
+    }
+
+    /// Runs one reading statement.
+    pub(crate) async fn fetch_all(
+        &self,
+        sql: &'static str,
+        params: Vec<Param>,
+    ) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite { read, .. } => {
+                let rows = sqlite(sql, params).fetch_all(read).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(pool) => {
+                let rows = postgres(sql, params).fetch_all(pool).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(sql_error)
+    }
+
+    /// Runs one reading statement that gives at most one row.
+    pub(crate) async fn fetch_optional(
+        &self,
+        sql: &'static str,
+        params: Vec<Param>,
+    ) -> Result<Option<Row>> {
+        match self {
+            Self::Sqlite { read, .. } => {
+                let row = sqlite(sql, params).fetch_optional(read).await;
+                row.map(|row| row.map(Row::Sqlite))
+            }
+            Self::Postgres(pool) => {
+                let row = postgres(sql, params).fetch_optional(pool).await;
+                row.map(|row| row.map(Row::Postgres))
+            }
+        }
+        .map_err(sql_error)
+    }
+
+    /// Counts with one statement whose only column is `count`.
+    pub(crate) async fn count(&self, sql: &'static str, params: Vec<Param>) -> Result<i64> {
+        match self.fetch_optional(sql, params).await? {
+            Some(row) => row.get("count"),
+            None => Ok(0),
+        }
+    }
+
+    /// Runs one writing statement in a transaction of its own; gives the rows it touched.
+    pub(crate) async fn execute(&self, sql: &'static str, params: Vec<Param>) -> Result<u64> {
+        match self {
+            Self::Sqlite { write, .. } => {
+                let done = sqlite(sql, params).execute(write).await;
+                done.map(|done| done.rows_affected())
+            }
+            Self::Postgres(pool) => {
+                let done = postgres(sql, params).execute(pool).await;
+                done.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(sql_error)
+    }
+
+    /// Closes every connection, after what runs on them has ended.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A transaction; dropped without [`Tx::commit`] it is rolled back.
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    pub(crate) async fn fetch_all(
+        &mut self,
+        sql: &'static str,
+        params: Vec<Param>,
+    ) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(tx) => {
+                let rows = sqlite(sql, params).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(tx) => {
+                let rows = postgres(sql, params).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(sql_error)
+    }
+
+    pub(crate) async fn fetch_optional(
+        &mut self,
+        sql: &'static str,
+        params: Vec<Param>,
+    ) -> Result<Option<Row>> {
+        match self {
+            Self::Sqlite(tx) => {
+                let row = sqlite(sql, params).fetch_optional(&mut **tx).await;
+                row.map(|row| row.map(Row::Sqlite))
+            }
+            Self::Postgres(tx) => {
+                let row = postgres(sql, params).fetch_optional(&mut **tx).await;
+                row.map(|row| row.map(Row::Postgres))
+            }
+        }
+        .map_err(sql_error)
+    }
+
+    pub(crate) async fn execute(&mut self, sql: &'static str, params: Vec<Param>) -> Result<u64> {
+        match self {
+            Self::Sqlite(tx) => {
+                let done = sqlite(sql, params).execute(&mut **tx).await;
+                done.map(|done| done.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                let done = postgres(sql, params).execute(&mut **tx).await;
+                done.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(sql_error)
+    }
+
+    pub(crate) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+        .map_err(sql_error)
+    }
+}
+
+/// One value bound to a statement. `None` is NULL of the right type, which Postgres asks for.
+pub(crate) enum Param {
+    Uuid(Option<Uuid>),
+    Int(Option<i64>),
+    Text(Option<String>),
+    Bytes(Option<Vec<u8>>),
+    Bool(bool),
+    Json(Option<Value>),
+}
+
+macro_rules! param_from {
+    ($($type:ty => $variant:ident($convert:expr)),* $(,)?) => {$(
+        impl From<$type> for Param {
+            fn from(value: $type) -> Self {
+                #[allow(clippy::redundant_closure_call)]
+                Self::$variant(($convert)(value))
+            }
+        }
+    )*};
+}
+
+param_from! {
+    Uuid => Uuid(Some),
+    Option<Uuid> => Uuid(|v| v),
+    i64 => Int(Some),
+    u32 => Int(|v: u32| Some(v.into())),
+    Option<i64> => Int(|v| v),
+    Timestamp => Int(|t: Timestamp| Some(t.0)),
+    Option<Timestamp> => Int(|t: Option<Timestamp>| t.map(|t| t.0)),
+    String => Text(Some),
+    &str => Text(|v: &str| Some(v.to_owned())),
+    Option<String> => Text(|v| v),
+    Vec<u8> => Bytes(Some),
+    Option<Vec<u8>> => Bytes(|v| v),
+    bool => Bool(|v| v),
+    Value => Json(Some),
+    Option<Value> => Json(|v| v),
+}
+
+/// Collects statement values, each turned into a [`Param`].
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$($crate::db::Param::from($value)),*] };
+}
+pub(crate) use params;
+
+fn sqlite(sql: &'static str, params: Vec<Param>) -> Query<'static, Sqlite, SqliteArguments> {
+    let mut query = sqlx::query(sql);
+    for param in params {
+        query = match param {
+            Param::Uuid(value) => query.bind(value),
+            Param::Int(value) => query.bind(value),
+            Param::Text(value) => query.bind(value),
+            Param::Bytes(value) => query.bind(value),
+            Param::Bool(value) => query.bind(value),
+            Param::Json(value) => query.bind(value.map(Json)),
+        };
+    }
+    query
+}
+
+fn postgres(sql: &'static str, params: Vec<Param>) -> Query<'static, Postgres, PgArguments> {
+    let mut query = sqlx::query(sql);
+    for param in params {
+        query = match param {
+            Param::Uuid(value) => query.bind(value),
+            Param::Int(value) => query.bind(value),
+            Param::Text(value) => query.bind(value),
+            Param::Bytes(value) => query.bind(value),
+            Param::Bool(value) => query.bind(value),
+            Param::Json(value) => query.bind(value.map(Json)),
+        };
+    }
+    query
+}
+
+/// What a column can be read as, on both databases.
+pub(crate) trait Column:
+    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+impl<T> Column for T where
+    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+/// A row of either database.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// A column's value; NULL reads as `None` of an `Option`.
+    pub(crate) fn get<T: Column>(&self, column: &str) -> Result<T> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(|error| Error::internal(format!("cannot read column {column}"), error))
+    }
+
+    /// A JSON column, as the type that was stored.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T> {
+        let value: Json<Value> = self.get(column)?;
+        serde_json::from_value(value.0)
+            .map_err(|error| Error::internal(format!("cannot read column {column}"), error))
+    }
+
+    /// A JSON column that may be NULL.
+    pub(crate) fn optional_json<T: serde::de::DeserializeOwned>(
+        &self,
+        column: &str,
+    ) -> Result<Option<T>> {
+        let value: Option<Json<Value>> = self.get(column)?;
+        let value = value
+            .map(|value| serde_json::from_value(value.0))
+            .transpose();
+        value.map_err(|error| Error::internal(format!("cannot read column {column}"), error))
+    }
+
+    /// A column of microseconds.
+    pub(crate) fn time(&self, column: &str) -> Result<Timestamp> {
+        self.get(column).map(Timestamp)
+    }
+
+    /// A column of microseconds that may be NULL.
+    pub(crate) fn optional_time(&self, column: &str) -> Result<Option<Timestamp>> {
+        Ok(self.get::<Option<i64>>(column)?.map(Timestamp))
+    }
+
+    /// A column that holds one of the domain's words.
+    pub(crate) fn word<T: FromStr<Err = Error>>(&self, column: &str) -> Result<T> {
+        let word: String = self.get(column)?;
+        word.parse()
+            .map_err(|error: Error| Error::internal(format!("cannot read column {column}"), error))
+    }
+}
+
+/// Writes a domain value as JSON for a statement.
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| Error::internal("cannot write JSON", error))
+}
+
+fn sql_error(error: sqlx::Error) -> Error {
+    let (kind, message) = match &error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => (
+            ErrorKind::Unavailable,
+            "The database does not answer; try again shortly.",
+        ),
+        sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => {
+            (ErrorKind::NotFound, "What this belongs to was deleted.")
+        }
+        _ => (ErrorKind::Internal, "a database statement failed"),
+    };
+    Error {
+        source: Some(error.into()),
+        ..Error::new(kind, message)
+    }
+}
+
+fn migration_error(error: MigrateError) -> Error {
+    match error {
+        MigrateError::VersionMissing(version) => Error::new(
+            ErrorKind::Unavailable,
+            format!(
+                "This database was made by a newer Okra (it has schema step {version}, which this \
+                 binary does not know). Start the newer binary, or restore a backup from before \
+                 the upgrade."
+            ),
+        ),
+        other => Error::internal("cannot bring the database's schema up to date", other),
+    }
+}

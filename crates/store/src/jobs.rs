@@ -1,0 +1,176 @@
+//! Background jobs: rows that are leased, renewed while they run, and deleted in the very
+//! transaction that keeps their promise. A worker that dies lets its lease run out, and the job is
+//! taken again.
+//!
+//! One small table of ours rather than a job framework: finishing a job and swapping an item's
+//! chunks must be one transaction, on two databases.
+
+use std::time::Duration;
+
+use okra_domain::chatbot::Chatbot;
+use okra_domain::error::Result;
+use okra_domain::knowledge::Item;
+use okra_domain::{ChatbotId, Error, ItemId, JobId, OrganizationId, Timestamp};
+use uuid::Uuid;
+
+use crate::Store;
+use crate::db::{Row, Tx, params};
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Read an item's content and make it searchable.
+    Ingest(ItemId),
+    /// Delete the blob, or every blob in the folder, at this path.
+    DeleteBlobs(String),
+}
+
+/// A job, leased to whoever holds this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// The organization it works for.
+    pub organization_id: OrganizationId,
+    /// The chatbot it works on.
+    pub chatbot_id: ChatbotId,
+    /// What to do.
+    pub task: Task,
+    /// How often it was begun, this time included.
+    pub attempts: i64,
+    pub(crate) lease: Uuid,
+}
+
+macro_rules! claim {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE jobs SET lease = $1, lease_until = $2, attempts = attempts + 1 WHERE id = \
+             (SELECT id FROM jobs WHERE run_at <= $3 AND (lease_until IS NULL OR lease_until <= \
+             $3) ORDER BY run_at, id LIMIT 1",
+            $lock,
+            ") RETURNING id, kind, organization_id, chatbot_id, item_id, path, attempts, lease"
+        )
+    };
+}
+
+impl Store {
+    /// Takes the longest-due job for `lease_for`; `None` where nothing is due.
+    pub async fn lease_job(&self, lease_for: Duration) -> Result<Option<Job>> {
+        let now = self.clock.now();
+        // Idle workers look often; looking alone should not take the database's write lock.
+        let due = "SELECT COUNT(*) AS count FROM jobs WHERE run_at <= $1 \
+                   AND (lease_until IS NULL OR lease_until <= $1)";
+        if self.db.count(due, params![now]).await? == 0 {
+            return Ok(None);
+        }
+        let mut tx = self.db.begin().await?;
+        let sql = match tx.is_postgres() {
+            true => claim!(" FOR UPDATE SKIP LOCKED"),
+            false => claim!(""),
+        };
+        let values = params![Uuid::new_v4(), now.after(lease_for), now];
+        let row = tx.fetch_optional(sql, values).await?;
+        tx.commit().await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Extends a lease; `false` where it was lost, and the work must stop.
+    pub async fn renew_job(&self, job: &Job, lease_for: Duration) -> Result<bool> {
+        let sql = "UPDATE jobs SET lease_until = $1 WHERE id = $2 AND lease = $3";
+        let until = self.clock.now().after(lease_for);
+        let values = params![until, job.id.0, job.lease];
+        Ok(self.db.execute(sql, values).await? == 1)
+    }
+
+    /// Gives a job back, to be begun again after `delay`.
+    pub async fn retry_job(&self, job: &Job, delay: Duration) -> Result<()> {
+        let sql = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_at = $1 \
+                   WHERE id = $2 AND lease = $3";
+        let at = self.clock.now().after(delay);
+        self.db
+            .execute(sql, params![at, job.id.0, job.lease])
+            .await?;
+        Ok(())
+    }
+
+    /// Gives a job back as if it had not been begun: what a server that stops does.
+    pub async fn release_job(&self, job: &Job) -> Result<()> {
+        let sql = "UPDATE jobs SET lease = NULL, lease_until = NULL, attempts = attempts - 1 \
+                   WHERE id = $1 AND lease = $2";
+        self.db.execute(sql, params![job.id.0, job.lease]).await?;
+        Ok(())
+    }
+
+    /// Ends a job whose work left no other trace in the database.
+    pub async fn finish_job(&self, job: &Job) -> Result<()> {
+        let sql = "DELETE FROM jobs WHERE id = $1 AND lease = $2";
+        self.db.execute(sql, params![job.id.0, job.lease]).await?;
+        Ok(())
+    }
+
+    /// Jobs that wait or run, for metrics and tests.
+    pub async fn open_jobs(&self) -> Result<i64> {
+        let sql = "SELECT COUNT(*) AS count FROM jobs";
+        self.db.count(sql, params![]).await
+    }
+}
+
+/// Asks for an item to be read, in the caller's transaction. A wish for the same item that is
+/// waiting or running is replaced: its lease is void, so what it made of the old content is
+/// dropped.
+pub(crate) async fn ingest(
+    tx: &mut Tx,
+    chatbot: &Chatbot,
+    item: &Item,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, item_id, attempts, \
+               run_at, created_at) VALUES ($1, 'ingest', $2, $3, $4, 0, $5, $5) \
+               ON CONFLICT (item_id) DO UPDATE SET attempts = 0, run_at = excluded.run_at, \
+               lease = NULL, lease_until = NULL";
+    let organization = chatbot.organization_id.0;
+    let values = params![JobId::new().0, organization, chatbot.id.0, item.id.0, now];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// Asks for blobs to be deleted once the caller's transaction stands.
+pub(crate) async fn delete_blobs(
+    tx: &mut Tx,
+    chatbot: &Chatbot,
+    path: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, path, attempts, run_at, \
+               created_at) VALUES ($1, 'delete_blobs', $2, $3, $4, 0, $5, $5)";
+    let organization = chatbot.organization_id.0;
+    let values = params![JobId::new().0, organization, chatbot.id.0, path, now];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// Ends a job inside the caller's transaction; `false` where its lease was lost.
+pub(crate) async fn finish(tx: &mut Tx, job: &Job) -> Result<bool> {
+    let sql = "DELETE FROM jobs WHERE id = $1 AND lease = $2";
+    Ok(tx.execute(sql, params![job.id.0, job.lease]).await? == 1)
+}
+
+fn read(row: &Row) -> Result<Job> {
+    let kind: String = row.get("kind")?;
+    let task = match (kind.as_str(), row.get::<Option<Uuid>>("item_id")?) {
+        ("ingest", Some(item)) => Task::Ingest(ItemId(item)),
+        ("delete_blobs", _) => Task::DeleteBlobs(row.get("path")?),
+        (other, _) => {
+            let what = format!("no job is of kind {other:?}");
+            return Err(Error::internal("cannot read a job", what));
+        }
+    };
+    Ok(Job {
+        id: JobId(row.get("id")?),
+        organization_id: OrganizationId(row.get("organization_id")?),
+        chatbot_id: ChatbotId(row.get("chatbot_id")?),
+        task,
+        attempts: row.get("attempts")?,
+        lease: row.get("lease")?,
+    })
+}

@@ -1,0 +1,278 @@
+//! Sessions and messages. A turn is two transactions: [`Store::open_turn`] stores what the visitor
+//! said and gives the history, [`Store::finish_turn`] stores the answer. Nothing is written per
+//! token.
+
+use okra_domain::chatbot::Chatbot;
+use okra_domain::error::Result;
+use okra_domain::session::{LastMessage, Message, SenderType, Session, SessionState};
+use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
+use serde_json::Map;
+
+use crate::Store;
+use crate::db::{Row, Tx, params, to_json};
+
+/// Which session a turn belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionKey {
+    /// The visitor's session on a platform, made where there is none. Without a token it is
+    /// always a new one.
+    Visitor {
+        /// The platform, such as `web`.
+        platform: String,
+        /// The visitor's token there.
+        token: Option<String>,
+    },
+    /// An existing session.
+    Id(SessionId),
+}
+
+/// A turn that was opened: the visitor's message is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenTurn {
+    /// The session, with this message as its last.
+    pub session: Session,
+    /// The messages before this one, oldest first, as many as asked for at most.
+    pub history: Vec<Message>,
+}
+
+/// What a visitor says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserMessage {
+    /// The text.
+    pub content: String,
+    /// Files that go with it.
+    pub attachments: Option<Vec<okra_domain::session::Attachment>>,
+}
+
+macro_rules! session_columns {
+    () => {
+        "id, chatbot_id, platform, visitor, is_human_mode, state, metadata, last_message_id, \
+         last_message_content, last_message_sender, created_at, updated_at"
+    };
+}
+
+macro_rules! select_messages {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, session_id, sender_type, content, attachments, metadata, model, \
+             provider, tokens_used, created_at FROM messages ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Finds or makes the session, stores the visitor's message, and gives up to `history`
+    /// messages from before it; one transaction.
+    pub async fn open_turn(
+        &self,
+        chatbot: &Chatbot,
+        key: &SessionKey,
+        said: UserMessage,
+        history: u32,
+    ) -> Result<OpenTurn> {
+        let now = self.clock.now();
+        let mut message = Message {
+            id: MessageId::new(),
+            session_id: SessionId::new(),
+            sender_type: SenderType::User,
+            content: said.content,
+            attachments: said.attachments,
+            metadata: Map::new(),
+            model: None,
+            provider: None,
+            tokens_used: 0,
+            created_at: now,
+        };
+        let mut tx = self.db.begin().await?;
+        let session = match key {
+            SessionKey::Visitor { platform, token } => {
+                upsert(&mut tx, chatbot, (platform, token), &message).await?
+            }
+            SessionKey::Id(id) => {
+                message.session_id = *id;
+                touch(&mut tx, chatbot, &message).await?
+            }
+        };
+        message.session_id = session.id;
+        let sql =
+            select_messages!("WHERE session_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+        let rows = tx.fetch_all(sql, params![session.id.0, history]).await?;
+        let mut earlier = rows.iter().map(read_message).collect::<Result<Vec<_>>>()?;
+        earlier.reverse();
+        insert(&mut tx, &message).await?;
+        tx.commit().await?;
+        Ok(OpenTurn {
+            session,
+            history: earlier,
+        })
+    }
+
+    /// Stores the answer and makes it the session's last message; one transaction.
+    pub async fn finish_turn(&self, chatbot: &Chatbot, answer: &Message) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        touch(&mut tx, chatbot, answer).await?;
+        insert(&mut tx, answer).await?;
+        tx.commit().await
+    }
+
+    /// The chatbot's session of this id.
+    pub async fn session(&self, chatbot: &Chatbot, id: SessionId) -> Result<Session> {
+        let sql = concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions WHERE id = $1 AND chatbot_id = $2"
+        );
+        match self
+            .db
+            .fetch_optional(sql, params![id.0, chatbot.id.0])
+            .await?
+        {
+            Some(row) => read_session(&row),
+            None => Err(Error::not_found("conversation")),
+        }
+    }
+
+    /// The chatbot's sessions, the one last spoken in first.
+    pub async fn sessions(&self, chatbot: &Chatbot, page: PageRequest) -> Result<Page<Session>> {
+        let total = "SELECT COUNT(*) AS count FROM sessions WHERE chatbot_id = $1";
+        let total = self.db.count(total, params![chatbot.id.0]).await?;
+        let sql = concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions WHERE chatbot_id = $1 \
+             ORDER BY updated_at DESC, id DESC LIMIT $2 OFFSET $3"
+        );
+        let values = params![chatbot.id.0, page.limit(), page.offset()];
+        let rows = self.db.fetch_all(sql, values).await?;
+        let entries = rows.iter().map(read_session).collect::<Result<_>>()?;
+        Ok(page.of(entries, total))
+    }
+
+    /// A session's messages, oldest first.
+    pub async fn messages(&self, session: &Session, page: PageRequest) -> Result<Page<Message>> {
+        let total = "SELECT COUNT(*) AS count FROM messages WHERE session_id = $1";
+        let total = self.db.count(total, params![session.id.0]).await?;
+        let sql =
+            select_messages!("WHERE session_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3");
+        let values = params![session.id.0, page.limit(), page.offset()];
+        let rows = self.db.fetch_all(sql, values).await?;
+        let entries = rows.iter().map(read_message).collect::<Result<_>>()?;
+        Ok(page.of(entries, total))
+    }
+}
+
+/// The visitor's session with `message` as its last, made where there is none.
+async fn upsert(
+    tx: &mut Tx,
+    chatbot: &Chatbot,
+    (platform, token): (&String, &Option<String>),
+    message: &Message,
+) -> Result<Session> {
+    let sql = concat!(
+        "INSERT INTO sessions (",
+        session_columns!(),
+        ") VALUES ($1, $2, $3, $4, FALSE, 'in_progress', $5, $6, $7, $8, $9, $9) \
+         ON CONFLICT (chatbot_id, platform, visitor) DO UPDATE SET \
+         last_message_id = excluded.last_message_id, \
+         last_message_content = excluded.last_message_content, \
+         last_message_sender = excluded.last_message_sender, \
+         updated_at = excluded.updated_at RETURNING ",
+        session_columns!()
+    );
+    let values = params![
+        message.session_id.0,
+        chatbot.id.0,
+        platform.as_str(),
+        token.clone(),
+        serde_json::json!({"anonymous": true}),
+        message.id.0,
+        message.content.as_str(),
+        message.sender_type.as_str(),
+        message.created_at,
+    ];
+    match tx.fetch_optional(sql, values).await? {
+        Some(row) => read_session(&row),
+        None => Err(Error::not_found("chatbot")),
+    }
+}
+
+/// The message's session, with the message as its last.
+async fn touch(tx: &mut Tx, chatbot: &Chatbot, message: &Message) -> Result<Session> {
+    let sql = concat!(
+        "UPDATE sessions SET last_message_id = $1, last_message_content = $2, \
+         last_message_sender = $3, updated_at = $4 WHERE id = $5 AND chatbot_id = $6 RETURNING ",
+        session_columns!()
+    );
+    let values = params![
+        message.id.0,
+        message.content.as_str(),
+        message.sender_type.as_str(),
+        message.created_at,
+        message.session_id.0,
+        chatbot.id.0,
+    ];
+    match tx.fetch_optional(sql, values).await? {
+        Some(row) => read_session(&row),
+        None => Err(Error::not_found("conversation")),
+    }
+}
+
+async fn insert(tx: &mut Tx, message: &Message) -> Result<()> {
+    let sql = "INSERT INTO messages (id, session_id, sender_type, content, attachments, \
+               metadata, model, provider, tokens_used, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let attachments = message.attachments.as_ref().map(to_json).transpose()?;
+    let values = params![
+        message.id.0,
+        message.session_id.0,
+        message.sender_type.as_str(),
+        message.content.as_str(),
+        attachments,
+        to_json(&message.metadata)?,
+        message.model.clone(),
+        message.provider.clone(),
+        message.tokens_used,
+        message.created_at,
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+fn read_session(row: &Row) -> Result<Session> {
+    let last_message = match row.get::<Option<uuid::Uuid>>("last_message_id")? {
+        Some(id) => Some(LastMessage {
+            id: MessageId(id),
+            content: row.get("last_message_content")?,
+            sender_type: row.word("last_message_sender")?,
+        }),
+        None => None,
+    };
+    Ok(Session {
+        id: SessionId(row.get("id")?),
+        chatbot_id: ChatbotId(row.get("chatbot_id")?),
+        platform: row.get("platform")?,
+        visitor: row.get("visitor")?,
+        is_human_mode: row.get("is_human_mode")?,
+        state: row.word::<SessionState>("state")?,
+        metadata: row.json("metadata")?,
+        last_message,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+    })
+}
+
+fn read_message(row: &Row) -> Result<Message> {
+    Ok(Message {
+        id: MessageId(row.get("id")?),
+        session_id: SessionId(row.get("session_id")?),
+        sender_type: row.word("sender_type")?,
+        content: row.get("content")?,
+        attachments: row.optional_json("attachments")?,
+        metadata: row.json("metadata")?,
+        model: row.get("model")?,
+        provider: row.get("provider")?,
+        tokens_used: row.get("tokens_used")?,
+        created_at: row.time("created_at")?,
+    })
+}
