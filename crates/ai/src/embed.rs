@@ -3,6 +3,8 @@
 //! The engine calls these when it ingests (documents) and when it retrieves (queries). They fail
 //! only where a remote service does, and then with [`ProviderError`].
 
+pub mod openai;
+
 use async_trait::async_trait;
 
 use crate::error::ProviderError;

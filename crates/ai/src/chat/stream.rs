@@ -1,0 +1,348 @@
+//! An answer as it arrives: the provider's bytes turned into [`ChatDelta`]s, with its deadlines.
+
+use std::time::Duration;
+
+use okra_domain::Secret;
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::Instant;
+
+use super::sse::{Event, EventReader};
+use super::thinking::ThinkingFilter;
+use super::wire::Answer;
+use super::{ChatDelta, Finish, Usage};
+use crate::error::{ProviderError, ProviderErrorKind};
+use crate::http::{broken_off, described_error, read_body, redact};
+
+/// The longest answer read, in bytes as sent; far beyond what any model writes.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// How long the end mark and the token count are waited for once the model has finished.
+const TRAILER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a finished connection is listened to for its last bytes, so that it can be used again.
+const DRAIN_WAIT: Duration = Duration::from_secs(1);
+
+/// An answer being written. Ends with one [`ChatDelta::Done`] or one error, never without either.
+/// Dropping it closes the connection to the provider at once.
+pub struct ChatStream {
+    source: Option<Source>,
+    limits: Limits,
+    key: Option<Secret>,
+    thinking: ThinkingFilter,
+    /// The first text, waited for by `open`.
+    first: Option<ChatDelta>,
+    usage: Usage,
+    model: Option<String>,
+    finish: Option<Finish>,
+    /// Any token came, be it thinking.
+    begun: bool,
+    /// Any text was given out.
+    spoken: bool,
+    /// The end mark came, or there will be none.
+    ended: bool,
+}
+
+/// The moments an answer is given up at.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// By when the first token must be here.
+    pub first_token: Instant,
+    /// The longest wait between two tokens.
+    pub idle: Duration,
+    /// By when all must be here.
+    pub total: Instant,
+}
+
+/// Where the answer comes from.
+enum Source {
+    /// A stream of events.
+    Events {
+        response: Response,
+        events: EventReader,
+        received: usize,
+    },
+    /// One JSON document: asked for, or sent by a server that cannot stream.
+    Whole(Response),
+}
+
+impl ChatStream {
+    /// Reads an answer up to its first text.
+    pub(super) async fn open(
+        response: Response,
+        limits: Limits,
+        key: Option<Secret>,
+    ) -> Result<Self, ProviderError> {
+        let source = match content_type(&response) {
+            "application/json" => Source::Whole(response),
+            "text/html" => {
+                return Err(malformed(
+                    "The model provider answered with a web page; is its address right?",
+                ));
+            }
+            // Some servers stream without naming the type.
+            _ => Source::Events {
+                response,
+                events: EventReader::default(),
+                received: 0,
+            },
+        };
+        let mut stream = Self {
+            source: Some(source),
+            limits,
+            key,
+            thinking: ThinkingFilter::default(),
+            first: None,
+            usage: Usage::default(),
+            model: None,
+            finish: None,
+            begun: false,
+            spoken: false,
+            ended: false,
+        };
+        stream.first = stream.next().await.transpose()?;
+        Ok(stream)
+    }
+
+    /// The next piece of the answer; `None` after `Done` or an error. May be dropped and called
+    /// again without losing anything.
+    pub async fn next(&mut self) -> Option<Result<ChatDelta, ProviderError>> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        self.source.as_ref()?;
+        let result = self.advance().await.map_err(|error| {
+            ProviderError::new(error.kind, redact(&error.message, self.key.as_ref()))
+        });
+        match &result {
+            Ok(ChatDelta::Text(_)) => self.spoken = true,
+            Ok(ChatDelta::Done { .. }) => self.release(),
+            Err(_) => self.source = None,
+        }
+        Some(result)
+    }
+
+    async fn advance(&mut self) -> Result<ChatDelta, ProviderError> {
+        let mut idle_until = Instant::now() + self.limits.idle;
+        loop {
+            if self.ended {
+                return self.conclude();
+            }
+            let deadline = self.deadline(idle_until);
+            match &mut self.source {
+                None => return Err(ended_early()),
+                Some(Source::Whole(response)) => {
+                    let body = tokio::time::timeout_at(deadline, read_body(response, MAX_ANSWER))
+                        .await
+                        .map_err(|_| timed_out("did not finish in time"))??;
+                    self.ended = true;
+                    if let Some(text) = self.take_whole(&body)? {
+                        return Ok(ChatDelta::Text(text));
+                    }
+                }
+                Some(Source::Events { events, .. }) => {
+                    if let Some(event) = events.next_event() {
+                        if let Some(text) = self.take_event(&event)? {
+                            return Ok(ChatDelta::Text(text));
+                        }
+                        idle_until = Instant::now() + self.limits.idle;
+                    } else if let Some(text) = self.receive(deadline).await? {
+                        return Ok(ChatDelta::Text(text));
+                    }
+                }
+            }
+        }
+    }
+
+    /// By when more must have arrived.
+    fn deadline(&self, idle_until: Instant) -> Instant {
+        let next = if self.finish.is_some() {
+            Instant::now() + TRAILER_WAIT.min(self.limits.idle)
+        } else if self.begun {
+            idle_until
+        } else {
+            self.limits.first_token
+        };
+        next.min(self.limits.total)
+    }
+
+    /// Waits for more bytes. Gives text only at the very end, where the last event was not closed.
+    async fn receive(&mut self, deadline: Instant) -> Result<Option<String>, ProviderError> {
+        let Some(Source::Events {
+            response,
+            events,
+            received,
+        }) = &mut self.source
+        else {
+            return Ok(None);
+        };
+        let bytes = match tokio::time::timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(bytes)) => bytes,
+            // The model had finished: all of the text is here, only the end mark is missing.
+            Ok(Err(_)) | Err(_) if self.finish.is_some() => {
+                self.ended = true;
+                return Ok(None);
+            }
+            Ok(Err(error)) => return Err(broken_off(&error)),
+            Err(_) if !self.begun => return Err(timed_out("did not begin its answer in time")),
+            Err(_) => return Err(timed_out("stopped in the middle of its answer")),
+        };
+        if let Some(bytes) = bytes {
+            *received += bytes.len();
+            if *received > MAX_ANSWER {
+                return Err(malformed("The model provider's answer is endless."));
+            }
+            events.push(&bytes)?;
+            return Ok(None);
+        }
+        let rest = events.rest();
+        let had_finished = self.finish.is_some();
+        let text = match rest.map(|event| self.take_event(&event)) {
+            // What is left of an event that was cut off is no fault of its author's.
+            Some(Err(error)) if error.kind == ProviderErrorKind::Malformed => {
+                (!had_finished).then(ended_early).map_or(Ok(None), Err)?
+            }
+            Some(taken) => taken?,
+            None => None,
+        };
+        if self.finish.is_none() && !self.ended {
+            return Err(ended_early());
+        }
+        self.ended = true;
+        Ok(text)
+    }
+
+    /// Takes in one event; gives the text it holds.
+    fn take_event(&mut self, event: &Event) -> Result<Option<String>, ProviderError> {
+        let data = event.data.trim_ascii();
+        if data == b"[DONE]" {
+            self.ended = true;
+            return Ok(None);
+        }
+        if event.name == "error" {
+            let error = serde_json::from_slice(data).unwrap_or_else(|_| {
+                serde_json::Value::String(String::from_utf8_lossy(data).into_owned())
+            });
+            let inner = error.get("error").unwrap_or(&error);
+            return Err(self.reported(inner));
+        }
+        if data.is_empty() {
+            return Ok(None);
+        }
+        let answer: Answer = serde_json::from_slice(data)
+            .map_err(|error| malformed(format!("The model provider sent broken JSON: {error}.")))?;
+        self.take_answer(answer)
+    }
+
+    fn take_whole(&mut self, body: &[u8]) -> Result<Option<String>, ProviderError> {
+        let answer: Answer = serde_json::from_slice(body)
+            .map_err(|error| malformed(format!("The model provider sent broken JSON: {error}.")))?;
+        if answer.error.is_none() && !answer.has_choices() {
+            return Err(malformed(
+                "The model provider's answer is not a chat completion; is its address right?",
+            ));
+        }
+        let text = self.take_answer(answer)?.unwrap_or_default() + &self.thinking.rest();
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    fn take_answer(&mut self, mut answer: Answer) -> Result<Option<String>, ProviderError> {
+        if let Some(error) = &answer.error {
+            return Err(self.reported(error));
+        }
+        if let Some(usage) = answer.usage() {
+            self.usage = usage;
+        }
+        if self.model.is_none() {
+            self.model = answer.model().map(ToOwned::to_owned);
+        }
+        self.finish = answer.finish().or(self.finish);
+        let text = answer.take_text();
+        self.begun |= text.is_some() || answer.is_thinking();
+        Ok(text
+            .map(|text| self.thinking.pass(text))
+            .filter(|text| !text.is_empty()))
+    }
+
+    /// The error the provider reported. Once tokens have come it is an interruption, whatever its
+    /// code says: it is then too late to try again unseen.
+    fn reported(&self, error: &serde_json::Value) -> ProviderError {
+        let described = described_error(error, ProviderErrorKind::Interrupted);
+        if self.begun {
+            ProviderError::new(ProviderErrorKind::Interrupted, described.message)
+        } else {
+            described
+        }
+    }
+
+    /// The end of the answer: what was held back, then `Done`.
+    fn conclude(&mut self) -> Result<ChatDelta, ProviderError> {
+        let held = self.thinking.rest();
+        if !held.is_empty() {
+            return Ok(ChatDelta::Text(held));
+        }
+        if !self.spoken {
+            let message = match self.finish {
+                Some(Finish::Length) => {
+                    "The model used up its output tokens before it said anything."
+                }
+                _ => "The model gave an empty answer.",
+            };
+            return Err(ProviderError::new(ProviderErrorKind::Empty, message));
+        }
+        Ok(ChatDelta::Done {
+            usage: self.usage,
+            model: self.model.take(),
+            finish: self.finish.unwrap_or(Finish::Stop),
+        })
+    }
+
+    /// Lets go of a finished answer's connection. Its last bytes are mostly still on their way;
+    /// without them the connection could not be used again, and each turn would open a new one.
+    fn release(&mut self) {
+        if let Some(Source::Events { mut response, .. }) = self.source.take() {
+            tokio::spawn(tokio::time::timeout(DRAIN_WAIT, async move {
+                while let Ok(Some(_)) = response.chunk().await {}
+            }));
+        }
+    }
+}
+
+impl std::fmt::Debug for ChatStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatStream")
+            .field("model", &self.model)
+            .field("finish", &self.finish)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The stream ended and nothing says that the answer did.
+pub(super) fn ended_early() -> ProviderError {
+    ProviderError::new(
+        ProviderErrorKind::Interrupted,
+        "The model provider's answer ended in the middle.",
+    )
+}
+
+pub(super) fn timed_out(what: &str) -> ProviderError {
+    ProviderError::new(
+        ProviderErrorKind::Timeout,
+        format!("The model provider {what}."),
+    )
+}
+
+fn malformed(message: impl Into<String>) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Malformed, message)
+}
+
+/// The media type without its parameters.
+fn content_type(response: &Response) -> &str {
+    response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+}

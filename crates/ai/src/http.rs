@@ -1,0 +1,344 @@
+//! The HTTP half of an OpenAI-compatible API, shared by the chat model and the embedder: the
+//! address, the pooled client, the key, the one retry, and what an error answer says.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use okra_domain::Secret;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
+use reqwest::{Client, Response, Url};
+use serde_json::Value;
+
+use crate::error::{ProviderError, ProviderErrorKind};
+
+/// Longest part of an error answer that is read, in bytes.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// One provider's API: its address and the pooled client that talks to it.
+pub(crate) struct Endpoint {
+    client: Client,
+    base: Url,
+    key: Option<Secret>,
+    retry_pause: Duration,
+}
+
+/// What an [`Endpoint`] is made of.
+pub(crate) struct EndpointConfig<'a> {
+    pub base_url: &'a str,
+    pub key: Option<&'a Secret>,
+    pub connect_timeout: Duration,
+    pub retry_pause: Duration,
+    /// Whether compressed answers are asked for. Not for token streams: a proxy that compresses
+    /// them tends to hold tokens back.
+    pub gzip: bool,
+}
+
+/// One POST: where to, what, and with which key.
+pub(crate) struct Post<'a> {
+    /// Path below the base address, such as `chat/completions`.
+    pub path: &'a str,
+    /// The JSON body; cheap to clone, so that a retry sends the same bytes.
+    pub body: Bytes,
+    /// Overrides the endpoint's own key.
+    pub key: Option<&'a Secret>,
+    /// The type of answer asked for.
+    pub accept: &'static str,
+}
+
+impl Endpoint {
+    pub(crate) fn new(config: EndpointConfig<'_>) -> Result<Self, ProviderError> {
+        let base = base_url(config.base_url)?;
+        // Redirects are refused, not followed: a POST turned into a GET elsewhere is never what
+        // the operator meant, and the key would travel with it.
+        let client = Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .gzip(config.gzip)
+            .user_agent(concat!("okra/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| {
+                ProviderError::new(
+                    ProviderErrorKind::NotConfigured,
+                    format!("The HTTP client could not start: {}", root_cause(&error)),
+                )
+            })?;
+        Ok(Self {
+            client,
+            base,
+            key: config.key.cloned(),
+            retry_pause: config.retry_pause,
+        })
+    }
+
+    /// Sends a request and gives the answer once its head is here and its status is a success.
+    pub(crate) async fn post(&self, post: &Post<'_>) -> Result<Response, ProviderError> {
+        let key = self.key_for(post.key);
+        let mut request = self
+            .client
+            .post(self.url(post.path))
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, post.accept)
+            .body(post.body.clone());
+        if let Some(key) = key {
+            request = request.header(AUTHORIZATION, bearer(key.expose().trim())?);
+        }
+        let response = request.send().await.map_err(|error| self.unsent(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refusal(response, key).await)
+    }
+
+    /// Makes the call, and once more after a pause where that may help: the connection failed, or
+    /// the provider answered 429 or 5xx.
+    pub(crate) async fn with_one_retry<T, F, Call>(&self, mut call: F) -> Result<T, ProviderError>
+    where
+        F: FnMut() -> Call,
+        Call: Future<Output = Result<T, ProviderError>>,
+    {
+        let error = match call().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let Some(pause) = error.pause_before_retry(self.retry_pause) else {
+            return Err(error);
+        };
+        tracing::info!(kind = ?error.kind, provider = self.host(), "model call failed; trying once more");
+        tokio::time::sleep(pause).await;
+        call().await
+    }
+
+    /// The key that a request with its own `key`, or none, is sent with.
+    pub(crate) fn key_for<'a>(&'a self, key: Option<&'a Secret>) -> Option<&'a Secret> {
+        key.or(self.key.as_ref())
+            .filter(|key| !key.expose().trim().is_empty())
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let joined = format!("{}/{path}", self.base.path().trim_end_matches('/'));
+        url.set_path(&joined);
+        url
+    }
+
+    fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
+    /// What it means that no answer came at all.
+    fn unsent(&self, error: &reqwest::Error) -> ProviderError {
+        let place = self.base.origin().ascii_serialization();
+        let cause = root_cause(error);
+        if error.is_builder() {
+            let message = format!("The request to {place} could not be made: {cause}");
+            return ProviderError::new(ProviderErrorKind::NotConfigured, message);
+        }
+        let message = if error.is_connect() || error.is_timeout() {
+            format!("The model provider at {place} could not be reached: {cause}")
+        } else {
+            format!(
+                "The model provider at {place} closed the connection without an answer: {cause}"
+            )
+        };
+        ProviderError::new(ProviderErrorKind::Connect, message)
+    }
+}
+
+/// Reads a whole answer, up to `limit` bytes.
+pub(crate) async fn read_body(
+    response: &mut Response,
+    limit: usize,
+) -> Result<Vec<u8>, ProviderError> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| broken_off(&error))? {
+        if body.len() + piece.len() > limit {
+            return Err(ProviderError::new(
+                ProviderErrorKind::Malformed,
+                format!("The model provider's answer is longer than {limit} bytes."),
+            ));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// The connection died within an answer.
+pub(crate) fn broken_off(error: &reqwest::Error) -> ProviderError {
+    ProviderError::new(
+        ProviderErrorKind::Interrupted,
+        format!(
+            "The model provider's answer broke off: {}",
+            root_cause(error)
+        ),
+    )
+}
+
+/// The failure that an `error` member of an answer describes, whatever shape it has: a string, or
+/// an object with `message` and perhaps `code` and `type`. `otherwise` is its kind where neither
+/// tells.
+pub(crate) fn described_error(error: &Value, otherwise: ProviderErrorKind) -> ProviderError {
+    let message = error_words(error)
+        .unwrap_or("The model provider reported an error without saying which.")
+        .to_owned();
+    let code = &error["code"];
+    let status = code
+        .as_u64()
+        .or_else(|| code.as_str().and_then(|code| code.parse().ok()))
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| (400..600).contains(code));
+    if let Some(status) = status {
+        return ProviderError::from_status(status, None, message);
+    }
+    let named = |word: &str| {
+        [code, &error["type"]]
+            .iter()
+            .any(|name| name.as_str().is_some_and(|name| name.contains(word)))
+    };
+    if named("rate_limit") {
+        return ProviderError::from_status(429, None, message);
+    }
+    if named("server_error") || named("overloaded") || named("unavailable") {
+        return ProviderError::from_status(503, None, message);
+    }
+    ProviderError::new(otherwise, message)
+}
+
+/// The base address with its path settled: `/v1` where the operator gave a bare host, as Ollama's
+/// and vLLM's own pages do.
+fn base_url(written: &str) -> Result<Url, ProviderError> {
+    let refuse = |why: &str| {
+        ProviderError::new(
+            ProviderErrorKind::NotConfigured,
+            format!("The model provider's address {why}"),
+        )
+    };
+    let mut url = Url::parse(written.trim())
+        .map_err(|error| refuse(&format!("cannot be read ({error}).")))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(refuse(
+            "must begin with http:// or https:// and name a host.",
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse(
+            "must not hold a user name or password; set the API key instead.",
+        ));
+    }
+    url.set_fragment(None);
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/chat/completions").unwrap_or(path);
+    let path = if path.is_empty() { "/v1" } else { path }.to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn bearer(key: &str) -> Result<HeaderValue, ProviderError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| {
+        ProviderError::new(
+            ProviderErrorKind::NotConfigured,
+            "The API key holds characters that cannot be sent in a header.",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The failure that a non-success answer stands for, in the provider's own words where it has any.
+async fn refusal(mut response: Response, key: Option<&Secret>) -> ProviderError {
+    let status = response.status();
+    let retry_after = retry_after(response.headers());
+    let location = response.headers().get(LOCATION).cloned();
+    let body = read_prefix(&mut response, MAX_ERROR_BODY).await;
+    let words = serde_json::from_slice::<Value>(&body)
+        .ok()
+        .and_then(|body| error_words(body.get("error").unwrap_or(&body)).map(ToOwned::to_owned))
+        .or_else(|| plain_words(&body));
+    let message = match (words, location) {
+        (_, Some(location)) if status.is_redirection() => format!(
+            "The model provider redirects to {}; configure its final address.",
+            String::from_utf8_lossy(location.as_bytes())
+        ),
+        (Some(words), _) => words,
+        (None, _) => format!("The model provider answered {status}."),
+    };
+    ProviderError::from_status(status.as_u16(), retry_after, redact(&message, key))
+}
+
+/// As much of the body as there is within the limit; a body that breaks off still explains itself.
+async fn read_prefix(response: &mut Response, limit: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < limit {
+        match response.chunk().await {
+            Ok(Some(piece)) => body.extend_from_slice(&piece),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    body.truncate(limit);
+    body
+}
+
+fn error_words(error: &Value) -> Option<&str> {
+    [error, &error["message"], &error["detail"], &error["error"]]
+        .into_iter()
+        .find_map(Value::as_str)
+        .map(str::trim)
+        .filter(|words| !words.is_empty())
+}
+
+/// A plain-text body as words; an HTML page has none worth showing.
+fn plain_words(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let plain = !text.is_empty() && !text.starts_with(['<', '{', '[']);
+    plain.then(|| text.to_owned())
+}
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3). The date form is not read: providers don't use it,
+/// and a clock that is off would turn it into nonsense.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: f64 = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Hides the key that was sent, and whatever looks like an OpenAI key: providers like to repeat
+/// part of the key in their complaint about it.
+pub(crate) fn redact(text: &str, key: Option<&Secret>) -> String {
+    let key = key.map_or("", |key| key.expose().trim());
+    let text = if key.is_empty() {
+        text.to_owned()
+    } else {
+        text.replace(key, "…")
+    };
+    let mut redacted = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(start) = rest.find("sk-") {
+        let (before, found) = rest.split_at(start);
+        let end = found
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.')))
+            .unwrap_or(found.len());
+        let within_word = before.ends_with(|c: char| c.is_alphanumeric());
+        let key_like = end >= 12 && !within_word;
+        redacted.push_str(before);
+        redacted.push_str(if key_like { "sk-…" } else { &found[..end] });
+        rest = &found[end..];
+    }
+    redacted.push_str(rest);
+    redacted
+}
+
+/// The innermost cause, which is the part a person can act on ("Connection refused").
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
