@@ -1,0 +1,307 @@
+//! Turns an uploaded picture into one that is safe to serve: small, freshly encoded, nothing in it but pixels.
+//!
+//! The avatar routes call [`normalize`] on a blocking thread, because decoding the largest picture allowed takes about
+//! a second and up to half a gigabyte for that long; how many run at once is the caller's to bound. It is a pure
+//! function: it fails only on what is in the bytes, and each failure is a sentence for the person who uploaded them.
+//!
+//! What comes out is encoded from the pixels alone, so that a script behind a picture's end, a comment, a thumbnail or
+//! the place where a photograph was taken cannot come along. Colour profiles are dropped with the rest: a picture in a
+//! wider colour space than sRGB looks a little paler.
+
+mod container;
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
+use image::imageops::FilterType;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbaImage};
+
+/// The largest file accepted, in bytes.
+pub const MAX_BYTES: usize = 5 * 1024 * 1024;
+/// The largest width and the largest height accepted, in pixels.
+pub const MAX_SIDE: u32 = 8192;
+/// The largest width and the largest height of what comes out, in pixels.
+pub const SIDE: u32 = 512;
+
+/// The most that one picture may take while it is decoded, in bytes: [`MAX_SIDE`] squared at four bytes a pixel.
+const MAX_DECODED: u64 = MAX_SIDE as u64 * MAX_SIDE as u64 * 4;
+/// Above this, artefacts at 512 pixels are not seen any more; the file only grows.
+const JPEG_QUALITY: u8 = 88;
+
+/// A picture ready to be stored and served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Avatar {
+    /// The encoded file.
+    pub bytes: Vec<u8>,
+    /// `png` or `jpg`.
+    pub extension: &'static str,
+    /// `image/png` or `image/jpeg`.
+    pub media_type: &'static str,
+    /// In pixels, at most [`SIDE`].
+    pub width: u32,
+    /// In pixels, at most [`SIDE`].
+    pub height: u32,
+}
+
+/// Why a file cannot be an avatar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AvatarError {
+    /// The bytes are not one of the four formats, whatever the file is called.
+    #[error("The file is {found}; an avatar must be a PNG, JPEG, WebP or GIF picture.")]
+    Unsupported {
+        /// What the bytes look like, with an article.
+        found: &'static str,
+    },
+    /// The file is larger than [`MAX_BYTES`].
+    #[error("The picture has {bytes} bytes; at most {MAX_BYTES} (5 MB) are accepted.")]
+    TooLarge {
+        /// The size of the file.
+        bytes: usize,
+    },
+    /// The picture, decoded, would be larger than the limits allow.
+    #[error(
+        "The picture has {width}×{height} pixels; at most {MAX_SIDE}×{MAX_SIDE} at 8 bits a channel are accepted."
+    )]
+    TooManyPixels {
+        /// As the file's header states it.
+        width: u32,
+        /// As the file's header states it.
+        height: u32,
+    },
+    /// The file begins as a picture but cannot be read to its end.
+    #[error("The {format} picture is damaged or cut off: {reason}.")]
+    Damaged {
+        /// `PNG`, `JPEG`, `WebP` or `GIF`.
+        format: &'static str,
+        /// What was wrong, for a person who knows the format.
+        reason: String,
+    },
+}
+
+/// Decodes a PNG, JPEG, WebP or GIF (its first frame) and encodes it anew, at most [`SIDE`] pixels wide and high.
+///
+/// The format is told by the first bytes alone. A picture keeps its proportions and is never enlarged, and is turned as
+/// its EXIF orientation asks. It comes out as a PNG if any pixel is transparent, else as a JPEG.
+pub fn normalize(bytes: &[u8]) -> Result<Avatar, AvatarError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(AvatarError::TooLarge { bytes: bytes.len() });
+    }
+    let format = Format::of(bytes)?;
+    let end = container::end(format, bytes).map_err(|reason| format.damaged(reason))?;
+    let (picture, orientation) = decode(format, &bytes[..end])?;
+    let mut small = shrink(picture);
+    // After shrinking: turning the full picture would need its memory twice.
+    small.apply_orientation(orientation);
+    encode(&small).map_err(|error| format.damaged(error.to_string()))
+}
+
+/// The formats accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Png,
+    Jpeg,
+    Webp,
+    Gif,
+}
+
+impl Format {
+    fn of(bytes: &[u8]) -> Result<Self, AvatarError> {
+        match bytes {
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Ok(Format::Png),
+            [0xFF, 0xD8, 0xFF, ..] => Ok(Format::Jpeg),
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => Ok(Format::Webp),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Format::Gif),
+            _ => Err(AvatarError::Unsupported {
+                found: describe(bytes),
+            }),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Format::Png => "PNG",
+            Format::Jpeg => "JPEG",
+            Format::Webp => "WebP",
+            Format::Gif => "GIF",
+        }
+    }
+
+    fn decoder(self) -> ImageFormat {
+        match self {
+            Format::Png => ImageFormat::Png,
+            Format::Jpeg => ImageFormat::Jpeg,
+            Format::Webp => ImageFormat::WebP,
+            Format::Gif => ImageFormat::Gif,
+        }
+    }
+
+    fn damaged(self, reason: impl Into<String>) -> AvatarError {
+        AvatarError::Damaged {
+            format: self.name(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Names what somebody uploaded instead of a picture we read.
+fn describe(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [] => return "empty",
+        [b'B', b'M', ..] => return "a BMP picture",
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => return "a TIFF picture",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => return "an AVIF picture",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h' | b'm', ..] => return "a HEIC picture or a video",
+        [0, 0, 1, 0, ..] => return "an icon (ICO)",
+        [b'%', b'P', b'D', b'F', ..] => return "a PDF",
+        [b'P', b'K', 3, 4, ..] => return "a ZIP archive or an office document",
+        _ => {}
+    }
+    let start = &bytes[..bytes.len().min(4096)];
+    if start.contains(&0) {
+        return "of an unknown kind";
+    }
+    let start = String::from_utf8_lossy(start).to_ascii_lowercase();
+    if start.contains("<svg") {
+        "an SVG drawing"
+    } else if start.contains("<html") || start.contains("<!doctype") || start.contains("<script") {
+        "an HTML page"
+    } else if start.contains('\u{FFFD}') {
+        "of an unknown kind"
+    } else {
+        "a text file"
+    }
+}
+
+/// Decodes under limits that are checked against the header before any pixel is read.
+fn decode(format: Format, bytes: &[u8]) -> Result<(DynamicImage, Orientation), AvatarError> {
+    let fail = |error: ImageError| format.damaged(error.to_string());
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODED);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format.decoder());
+    reader.limits(limits.clone());
+    let mut decoder = reader
+        .into_decoder()
+        .map_err(|error| match (error, png_size(bytes)) {
+            // The PNG decoder reserves its first line as it opens the file.
+            (ImageError::Limits(_), Some((width, height))) => {
+                AvatarError::TooManyPixels { width, height }
+            }
+            (other, _) => fail(other),
+        })?;
+    let (width, height) = decoder.dimensions();
+    let too_many = AvatarError::TooManyPixels { width, height };
+    if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_DECODED {
+        return Err(too_many);
+    }
+    decoder.set_limits(limits).map_err(fail)?;
+    // A picture whose EXIF block is broken is still a picture; it is shown as it lies in the file.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(|error| match error {
+        ImageError::Limits(_) => too_many,
+        other => fail(other),
+    })?;
+    Ok((picture, orientation))
+}
+
+/// Width and height in a PNG's header, which is its first chunk.
+fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let header = bytes
+        .strip_prefix(b"\x89PNG")?
+        .get(8..20)?
+        .strip_prefix(b"IHDR")?;
+    let number = |part: &[u8]| part.try_into().ok().map(u32::from_be_bytes);
+    Some((number(&header[..4])?, number(&header[4..])?))
+}
+
+/// Fits the picture into [`SIDE`] by [`SIDE`], and reduces it to 8 bits a channel with or without transparency.
+fn shrink(picture: DynamicImage) -> DynamicImage {
+    let fits = picture.width() <= SIDE && picture.height() <= SIDE;
+    if !picture.color().has_alpha() {
+        let small = if fits {
+            picture
+        } else {
+            picture.resize(SIDE, SIDE, FilterType::Lanczos3)
+        };
+        return DynamicImage::ImageRgb8(small.into_rgb8());
+    }
+    let mut pixels = picture.into_rgba8();
+    if !fits {
+        // A transparent pixel has a colour too, which nobody sees. Averaged as it is, it would colour the edge.
+        multiply_by_alpha(&mut pixels);
+        pixels = DynamicImage::ImageRgba8(pixels)
+            .resize(SIDE, SIDE, FilterType::Lanczos3)
+            .into_rgba8();
+        divide_by_alpha(&mut pixels);
+    }
+    let picture = DynamicImage::ImageRgba8(pixels);
+    if is_opaque(&picture) {
+        DynamicImage::ImageRgb8(picture.into_rgb8())
+    } else {
+        picture
+    }
+}
+
+fn is_opaque(picture: &DynamicImage) -> bool {
+    picture
+        .as_rgba8()
+        .is_none_or(|pixels| pixels.pixels().all(|pixel| pixel.0[3] == u8::MAX))
+}
+
+fn multiply_by_alpha(pixels: &mut RgbaImage) {
+    for pixel in pixels.pixels_mut() {
+        let [red, green, blue, alpha] = pixel.0;
+        let scale = |channel: u8| ((u16::from(channel) * u16::from(alpha) + 127) / 255) as u8;
+        pixel.0 = [scale(red), scale(green), scale(blue), alpha];
+    }
+}
+
+fn divide_by_alpha(pixels: &mut RgbaImage) {
+    for pixel in pixels.pixels_mut() {
+        let [red, green, blue, alpha] = pixel.0;
+        // A pixel without opacity leaves with no colour, which also compresses best.
+        let scale = |channel: u8| match u16::from(alpha) {
+            0 => 0,
+            alpha => ((u16::from(channel) * 255 + alpha / 2) / alpha).min(255) as u8,
+        };
+        pixel.0 = [scale(red), scale(green), scale(blue), alpha];
+    }
+}
+
+fn encode(picture: &DynamicImage) -> Result<Avatar, ImageError> {
+    let mut bytes = Vec::new();
+    let (extension, media_type) = if picture.color().has_alpha() {
+        let encoder =
+            PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, PngFilter::Adaptive);
+        picture.write_with_encoder(encoder)?;
+        ("png", "image/png")
+    } else {
+        picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?;
+        ("jpg", "image/jpeg")
+    };
+    Ok(Avatar {
+        bytes,
+        extension,
+        media_type,
+        width: picture.width(),
+        height: picture.height(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
