@@ -1,1 +1,3 @@
-//! testkit
+//! What tests and benchmarks of several crates share. No part of the product.
+
+pub mod provider;
