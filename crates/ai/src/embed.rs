@@ -4,6 +4,7 @@
 //! only where a remote service does, and then with [`ProviderError`].
 
 pub mod openai;
+pub mod static_model;
 
 use async_trait::async_trait;
 
