@@ -276,7 +276,7 @@ fn authentication(page: &mut Html, document: &Document<'_>) {
             .raw("</code></dt>\n<dd><p>");
         match word("type") {
             "http" if word("scheme").eq_ignore_ascii_case("bearer") => {
-                page.raw("Send the header <code>Authorization: Bearer …</code>.");
+                page.raw("Send the header <code>Authorization: Bearer &lt;key&gt;</code>.");
             }
             "http" => {
                 page.raw("HTTP authentication of the kind <code>")

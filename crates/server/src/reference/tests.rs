@@ -168,7 +168,7 @@ fn a_call_is_described_in_full() {
             "Sample 1.2.3",
             "Ask anything.",
             "https://api.example.org The example",
-            "Send the header Authorization: Bearer …. An API key.",
+            "Send the header Authorization: Bearer &lt;key&gt;. An API key.",
             "Chat Questions and answers",
             "POST /chatbots/{id}/ask Ask a chatbot",
             "sources says from where,",

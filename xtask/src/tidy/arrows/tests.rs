@@ -57,6 +57,7 @@ fn dependencies_follow_the_arrows() {
     allows("okra-engine", "okra-search", "");
     allows("okra-store", "okra-domain", "");
     allows("okra-bench", "okra-server", "");
+    allows("okra-store", "okra-store", "dev");
     refuses("okra-engine", "okra-server", "");
     refuses("okra-domain", "okra-store", "");
     refuses("okra-server", "okra-extract", "");
