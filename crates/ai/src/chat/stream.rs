@@ -20,7 +20,10 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// How long the end mark and the token count are waited for once the model has finished.
 const TRAILER_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a finished connection is listened to for its last bytes, so that it can be used again.
+/// How long `Done` is held back for the connection's last bytes.
+const END_WAIT: Duration = Duration::from_millis(5);
+
+/// How long those are listened for after that, so that the connection can be used again.
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
 
 /// An answer being written. Ends with one [`ChatDelta::Done`] or one error, never without either.
@@ -30,8 +33,8 @@ pub struct ChatStream {
     limits: Limits,
     key: Option<Secret>,
     thinking: ThinkingFilter,
-    /// The first text, waited for by `open`.
-    first: Option<ChatDelta>,
+    /// Read and not yet given out: the first text, waited for by `open`, or `Done`.
+    ready: Option<ChatDelta>,
     usage: Usage,
     model: Option<String>,
     finish: Option<Finish>,
@@ -92,7 +95,7 @@ impl ChatStream {
             limits,
             key,
             thinking: ThinkingFilter::default(),
-            first: None,
+            ready: None,
             usage: Usage::default(),
             model: None,
             finish: None,
@@ -100,23 +103,28 @@ impl ChatStream {
             spoken: false,
             ended: false,
         };
-        stream.first = stream.next().await.transpose()?;
+        stream.ready = stream.next().await.transpose()?;
         Ok(stream)
     }
 
     /// The next piece of the answer; `None` after `Done` or an error. May be dropped and called
     /// again without losing anything.
     pub async fn next(&mut self) -> Option<Result<ChatDelta, ProviderError>> {
-        if let Some(first) = self.first.take() {
-            return Some(Ok(first));
+        if let Some(ready) = self.ready.take() {
+            return Some(Ok(ready));
         }
         self.source.as_ref()?;
         let result = self.advance().await.map_err(|error| {
             ProviderError::new(error.kind, redact(&error.message, self.key.as_ref()))
         });
-        match &result {
+        match result {
             Ok(ChatDelta::Text(_)) => self.spoken = true,
-            Ok(ChatDelta::Done { .. }) => self.release(),
+            Ok(done @ ChatDelta::Done { .. }) => {
+                // Kept while the connection is released, lest it be lost if this future is dropped.
+                self.ready = Some(done);
+                self.release().await;
+                return self.ready.take().map(Ok);
+            }
             Err(_) => self.source = None,
         }
         Some(result)
@@ -299,13 +307,23 @@ impl ChatStream {
 
     /// Lets go of a finished answer's connection. Its last bytes are mostly still on their way;
     /// without them the connection could not be used again, and each turn would open a new one.
-    fn release(&mut self) {
-        if let Some(Source::Events { mut response, .. }) = self.source.take() {
-            tokio::spawn(tokio::time::timeout(DRAIN_WAIT, async move {
-                while let Ok(Some(_)) = response.chunk().await {}
-            }));
+    /// They are awaited for a moment nobody notices, and then behind the answer's back.
+    async fn release(&mut self) {
+        let Some(Source::Events { mut response, .. }) = self.source.take() else {
+            return;
+        };
+        let drained = tokio::time::timeout(END_WAIT, drain(&mut response)).await;
+        if drained.is_err() {
+            tokio::spawn(async move {
+                // Too slow an end costs the connection, nothing else.
+                let _ = tokio::time::timeout(DRAIN_WAIT, drain(&mut response)).await;
+            });
         }
     }
+}
+
+async fn drain(response: &mut Response) {
+    while let Ok(Some(_)) = response.chunk().await {}
 }
 
 impl std::fmt::Debug for ChatStream {
