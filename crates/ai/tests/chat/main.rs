@@ -1,16 +1,22 @@
 //! What a chat model promises, against a provider that behaves and one that doesn't.
 
+// Only test functions are excused by clippy.toml; helpers of a test fail by panicking too.
+#![allow(clippy::unwrap_used)]
+
+mod dialects;
+mod faults;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use okra_ai::chat::{
-    ChatDelta, ChatMessage, ChatModel, ChatModelConfig, ChatRequest, Completion, Finish, Patience,
-    Role, Usage,
+    ChatDelta, ChatMessage, ChatModel, ChatModelConfig, ChatRequest, Completion, Finish, Role,
+    Usage,
 };
 use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::Secret;
-use okra_testkit::provider::{ErrorReply, MockProvider, Script};
+use okra_testkit::provider::{MockProvider, Script};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -181,115 +187,6 @@ async fn a_finished_answer_leaves_its_connection_for_the_next() {
     assert!(connections < 10, "{connections} connections for 50 turns");
 }
 
-/// How an answer of `script` fails, streamed and whole.
-async fn failures(script: Script) -> [ProviderError; 2] {
-    failures_within(Patience::default(), script).await
-}
-
-async fn failures_within(patience: Patience, script: Script) -> [ProviderError; 2] {
-    let provider = MockProvider::start().await;
-    provider.reply_by_default(script);
-    let model = ChatModel::new(ChatModelConfig {
-        patience,
-        ..config(&provider)
-    })
-    .unwrap();
-    [
-        streamed(&model).await.unwrap_err(),
-        model.complete(question()).await.unwrap_err(),
-    ]
-}
-
-#[track_caller]
-fn assert_kinds(errors: &[ProviderError], kinds: [ProviderErrorKind; 2]) {
-    let found: Vec<_> = errors.iter().map(|error| error.kind).collect();
-    assert_eq!(found, kinds, "{errors:?}");
-}
-
-#[tokio::test]
-async fn an_answer_that_breaks_off_is_an_error() {
-    use ProviderErrorKind::{Connect, Interrupted, Malformed};
-    for text in ["So far", ""] {
-        let text = text.to_owned();
-        let errors = failures(Script::CloseAfter { text: text.clone() }).await;
-        assert_kinds(&errors, [Interrupted, Malformed]);
-        let errors = failures(Script::ResetAfter { text }).await;
-        for error in errors {
-            // With no more than a packet of it sent, the head may be lost along with the rest.
-            assert!(matches!(error.kind, Interrupted | Connect), "{error:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn broken_json_is_an_error() {
-    let errors = failures(Script::MalformedAfter {
-        text: "So far".to_owned(),
-    })
-    .await;
-    assert_kinds(&errors, [ProviderErrorKind::Malformed; 2]);
-}
-
-#[tokio::test]
-async fn an_empty_answer_is_an_error() {
-    assert_kinds(
-        &failures(Script::Empty).await,
-        [ProviderErrorKind::Empty; 2],
-    );
-    assert_kinds(
-        &failures(Script::text("")).await,
-        [ProviderErrorKind::Empty; 2],
-    );
-}
-
-#[tokio::test]
-async fn an_error_within_the_stream_keeps_the_providers_words() {
-    for text in ["So far", ""] {
-        let errors = failures(Script::ErrorAfter {
-            text: text.to_owned(),
-            message: "The GPU caught fire; operator-key sk-proj-abcdef123456 is at fault"
-                .to_owned(),
-        })
-        .await;
-        assert_kinds(&errors, [ProviderErrorKind::Interrupted; 2]);
-        for error in errors {
-            assert_eq!(error.message, "The GPU caught fire; … sk-… is at fault");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_provider_that_hangs_is_given_up() {
-    let soon = Duration::from_millis(100);
-    let before = Patience {
-        first_token: soon,
-        total: soon * 2,
-        ..Patience::default()
-    };
-    let within = Patience {
-        idle: soon,
-        ..Patience::default()
-    };
-    let hang_after = |text: &str| Script::HangAfter {
-        text: text.to_owned(),
-    };
-    for script in [Script::HangBeforeAnswer, hang_after("")] {
-        let errors = failures_within(before, script).await;
-        assert_kinds(&errors, [ProviderErrorKind::Timeout; 2]);
-        assert!(errors[0].message.contains("in time"), "{}", errors[0]);
-    }
-    let provider = MockProvider::start().await;
-    provider.reply(hang_after("So far"));
-    let model = ChatModel::new(ChatModelConfig {
-        patience: within,
-        ..config(&provider)
-    });
-    let error = streamed(&model.unwrap()).await.unwrap_err();
-    assert_eq!(error.kind, ProviderErrorKind::Timeout);
-    assert!(error.message.contains("in the middle"), "{error}");
-    provider.wait_for_disconnects(1).await;
-}
-
 #[tokio::test]
 async fn half_characters_are_put_together() {
     let provider = MockProvider::start().await;
@@ -299,68 +196,6 @@ async fn half_characters_are_put_together() {
     let model = model(&provider);
     assert_eq!(streamed(&model).await.unwrap().text, ANSWER);
     assert_eq!(model.complete(question()).await.unwrap().text, ANSWER);
-}
-
-#[tokio::test]
-async fn faults_before_the_first_token_are_tried_once_more() {
-    let once = [
-        Script::error(500, "Broken"),
-        Script::error(503, "Overloaded"),
-        Script::error(429, "Slow down"),
-        Script::Error(ErrorReply::new(429, "Slow down").with_header("retry-after", "0")),
-        raw(
-            "text/event-stream",
-            "data: {\"error\":{\"message\":\"Busy\",\"code\":503}}\n\n",
-        ),
-    ];
-    for script in once {
-        let provider = MockProvider::start().await;
-        provider.reply(script.clone());
-        let completion = streamed(&model(&provider)).await;
-        assert_eq!(
-            completion.unwrap().text,
-            "How long do refunds take?",
-            "{script:?}"
-        );
-        assert_eq!(provider.request_count(), 2, "{script:?}");
-    }
-}
-
-#[tokio::test]
-async fn other_faults_are_not_tried_again() {
-    let after_a_token = Script::ErrorAfter {
-        text: "So far".to_owned(),
-        message: "Overloaded".to_owned(),
-    };
-    let patient = Script::Error(ErrorReply::new(429, "Slow").with_header("retry-after", "60"));
-    for script in [
-        after_a_token,
-        patient,
-        Script::error(400, "Too long"),
-        Script::Empty,
-    ] {
-        let provider = MockProvider::start().await;
-        provider.reply_by_default(script.clone());
-        streamed(&model(&provider)).await.unwrap_err();
-        assert_eq!(provider.request_count(), 1, "{script:?}");
-    }
-}
-
-#[tokio::test]
-async fn two_faults_in_a_row_are_reported() {
-    let provider = MockProvider::start().await;
-    provider.reply(Script::error(503, "Overloaded"));
-    provider.reply(Script::Error(
-        ErrorReply::new(429, "Quota spent").with_header("retry-after", "7"),
-    ));
-    let error = streamed(&model(&provider)).await.unwrap_err();
-    assert_eq!(error.message, "Quota spent");
-    assert!(error.retryable());
-    let expected = ProviderErrorKind::RateLimited {
-        retry_after: Some(Duration::from_secs(7)),
-    };
-    assert_eq!(error.kind, expected);
-    assert_eq!(provider.request_count(), 2);
 }
 
 #[tokio::test]
@@ -407,146 +242,6 @@ async fn a_key_that_cannot_be_sent_is_refused_unsent() {
     let error = model(&provider).complete(request).await.unwrap_err();
     assert_eq!(error.kind, ProviderErrorKind::NotConfigured);
     assert_eq!(provider.request_count(), 0);
-}
-
-/// What the answer in `body` is read as.
-async fn read(content_type: &str, body: &str) -> Result<Completion, ProviderError> {
-    let provider = MockProvider::start().await;
-    provider.reply_by_default(raw(content_type, body));
-    streamed(&model(&provider)).await
-}
-
-#[tokio::test]
-async fn dialects_are_understood() {
-    let sse = "text/event-stream; charset=utf-8";
-    let cases = [
-        // A finish reason, but no [DONE].
-        (
-            sse,
-            r#"data: {"choices":[{"delta":{"content":"Yes."},"finish_reason":"length"}]}
-
-"#,
-            "Yes.",
-            Finish::Length,
-            0,
-        ),
-        // [DONE], but no finish reason; no blank line at the end.
-        (
-            sse,
-            "data: {\"choices\":[{\"delta\":{\"content\":\"Yes.\"}}]}\r\n\r\ndata: [DONE]",
-            "Yes.",
-            Finish::Stop,
-            0,
-        ),
-        // Thinking beside the content, under both names, and in the content.
-        (
-            sse,
-            r#"data: {"choices":[{"delta":{"reasoning":"Hm","reasoning_content":"Hm","content":null}}]}
-
-data: {"choices":[{"delta":{"content":"<think>Hm"}}]}
-
-data: {"choices":[{"delta":{"content":"</think>Yes."},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}
-
-data: [DONE]
-
-"#,
-            "Yes.",
-            Finish::Stop,
-            4,
-        ),
-        // Parts instead of a string.
-        (
-            sse,
-            r#"data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"Yes."}]},"finish_reason":"content_filter"}]}
-
-"#,
-            "Yes.",
-            Finish::Other,
-            0,
-        ),
-        // A refusal is what the model says.
-        (
-            sse,
-            r#"data: {"choices":[{"delta":{"content":null,"refusal":"I can't."},"finish_reason":"stop"}]}
-
-"#,
-            "I can't.",
-            Finish::Stop,
-            0,
-        ),
-        // A server that cannot stream.
-        (
-            "application/json",
-            r#"{"choices":[{"message":{"content":"Yes."},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}"#,
-            "Yes.",
-            Finish::Stop,
-            2,
-        ),
-        // Comments, an unnamed type, a line that only looks like thinking.
-        (
-            "",
-            ": waiting\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"<th\"}}]}\n\ndata: [DONE]\n\n",
-            "<th",
-            Finish::Stop,
-            0,
-        ),
-    ];
-    for (content_type, body, text, finish, output_tokens) in cases {
-        let completion = read(content_type, body).await.expect(body);
-        assert_eq!(completion.text, text, "{body}");
-        assert_eq!(completion.finish, finish, "{body}");
-        assert_eq!(completion.usage.output_tokens, output_tokens, "{body}");
-    }
-}
-
-#[tokio::test]
-async fn what_is_no_answer_is_refused() {
-    use ProviderErrorKind::{Empty, Interrupted, Malformed, Unavailable};
-    let sse = "text/event-stream";
-    let cases = [
-        ("text/html", "<html>Welcome</html>", Malformed),
-        ("application/json", "{\"status\":\"ok\"}", Malformed),
-        ("application/json", "{\"choices\":[]}", Empty),
-        (
-            "application/json",
-            "{\"error\":\"no such model\"}",
-            Interrupted,
-        ),
-        ("application/json", "", Malformed),
-        (sse, "", Interrupted),
-        (sse, "data: [1,2,3]\n\n", Malformed),
-        (
-            sse,
-            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"choices\":[{\"del",
-            Interrupted,
-        ),
-        (
-            sse,
-            "data: {\"choices\":[{\"delta\":{\"content\":\"<think>Hm\"}}]}\n\ndata: [DONE]\n\n",
-            Empty,
-        ),
-        (
-            sse,
-            "event: error\ndata: {\"message\":\"Overloaded\",\"type\":\"overloaded_error\"}\n\n",
-            Unavailable { status: 503 },
-        ),
-        (sse, "event: error\ndata: out of memory\n\n", Interrupted),
-    ];
-    for (content_type, body, kind) in cases {
-        let error = read(content_type, body).await.expect_err(body);
-        assert_eq!(error.kind, kind, "{body}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn invalid_utf8_is_refused_rather_than_guessed() {
-    let provider = MockProvider::start().await;
-    provider.reply(Script::Raw {
-        content_type: "text/event-stream".to_owned(),
-        pieces: vec![b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\xfe\"}}]}\n\n".to_vec()],
-    });
-    let error = streamed(&model(&provider)).await.unwrap_err();
-    assert_eq!(error.kind, ProviderErrorKind::Malformed);
 }
 
 fn raw(content_type: &str, body: &str) -> Script {
