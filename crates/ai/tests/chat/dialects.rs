@@ -2,7 +2,7 @@
 
 use okra_ai::chat::{Completion, Finish};
 use okra_ai::error::{ProviderError, ProviderErrorKind};
-use okra_testkit::provider::MockProvider;
+use okra_testkit::provider::{MockProvider, Script};
 
 use crate::{model, raw, streamed};
 
