@@ -88,9 +88,10 @@ pub(crate) fn token_terms(
 }
 
 fn hangul_terms(token: &str, scratch: &mut Scratch, emit: &mut dyn FnMut(Leg, &str)) {
-    if let Some(stem) = korean::stem(token) {
-        emit(Leg::Words, stem);
-    }
+    let Some(stem) = korean::stem(token) else {
+        return;
+    };
+    emit(Leg::Words, stem);
     scratch.hold(token);
     scratch.windows(1, |gram| emit(Leg::Grams, gram));
     if scratch.chars() > 1 {

@@ -23,6 +23,11 @@ impl Bits {
         self.words[at as usize / 64] |= 1 << (at % 64);
     }
 
+    /// 64 numbers each, the lowest first.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         self.words.capacity() * size_of::<u64>()
     }

@@ -1,5 +1,6 @@
 //! The index of one chatbot: segments, which of their documents are alive, and how changes become segments.
 
+mod best;
 mod plan;
 mod search;
 #[cfg(test)]

@@ -97,9 +97,17 @@ impl Segment {
     /// The postings of a term; empty where no document has it.
     pub(crate) fn postings(&self, term: u64) -> Postings<'_> {
         match self.dictionary.ids.binary_search(&term) {
-            Ok(at) => self.dictionary.postings(at),
+            Ok(at) => self.dictionary.postings(at, self.documents.len()),
             Err(_) => Postings::empty(),
         }
+    }
+
+    /// How many documents, dead ones included, hold a term.
+    pub(crate) fn document_frequency(&self, term: u64) -> usize {
+        self.dictionary
+            .ids
+            .binary_search(&term)
+            .map_or(0, |at| self.dictionary.counts[at] as usize)
     }
 
     /// Bytes of postings, which must stay below 2³² in one segment.
@@ -118,9 +126,9 @@ impl Segment {
 }
 
 impl Dictionary {
-    fn postings(&self, at: usize) -> Postings<'_> {
+    fn postings(&self, at: usize, documents: usize) -> Postings<'_> {
         let bytes = self.offsets[at] as usize..self.offsets[at + 1] as usize;
-        Postings::new(self.counts[at], &self.bytes[bytes])
+        Postings::read(self.counts[at], documents, &self.bytes[bytes])
     }
 
     fn memory_bytes(&self) -> usize {

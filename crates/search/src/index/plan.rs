@@ -21,11 +21,13 @@ const B: f32 = 0.75;
 
 /// A question's terms with all that is needed to score one document after another.
 pub(super) struct Plan {
-    /// Rarest first within each leg.
-    pub(super) terms: Vec<PlannedTerm>,
+    /// Terms of few documents: words before grams, and the rarest first.
+    pub(super) rare: Vec<PlannedTerm>,
+    /// Terms that at least [`COMMON`] of the documents have, in the same order.
+    pub(super) common: Vec<PlannedTerm>,
     /// Per leg: a document's length is multiplied with it and added to [`Plan::base`].
-    pub(super) slope: [f32; 2],
-    pub(super) base: f32,
+    slope: [f32; 2],
+    base: f32,
 }
 
 /// A term and its share in the lexical score.
@@ -35,36 +37,34 @@ pub(super) struct PlannedTerm {
     pub(super) id: u64,
     /// Score of a document in which the term is infinitely frequent.
     pub(super) weight: f32,
+    documents: usize,
 }
+
+/// One document in so many has a common term.
+const COMMON: usize = 8;
 
 impl Plan {
     pub(super) fn new(index: &Index, query: &Query<'_>) -> Self {
         let live = index.len();
         let reading = read(query.text);
-        let mut legs = reading.terms.map(|ids| {
-            let mut terms: Vec<(f32, u64)> = ids
-                .into_iter()
-                .map(|id| (idf(live, document_frequency(&index.parts, id)), id))
-                .collect();
-            terms.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            terms
-        });
+        let mut legs = [Leg::Words, Leg::Grams]
+            .map(|leg| weighted_by_rarity(index, leg, &reading.terms[leg as usize]));
         let lambda = if reading.english {
             GRAMS_ENGLISH
         } else {
             GRAMS_OTHER
         };
         let shares = shares(&legs, lambda);
-        let mut terms = Vec::new();
-        for (leg, found) in [Leg::Words, Leg::Grams].into_iter().zip(&mut legs) {
-            found.truncate(MOST_TERMS[leg as usize]);
-            let most: f32 = found.iter().map(|(idf, _)| idf).sum::<f32>() + DOUBT[leg as usize];
-            terms.extend(found.iter().map(|&(idf, id)| PlannedTerm {
-                leg,
-                id,
-                weight: shares[leg as usize] * idf / most,
-            }));
+        for ((terms, doubt), share) in legs.iter_mut().zip(DOUBT).zip(shares) {
+            let most: f32 = terms.iter().map(|term| term.weight).sum::<f32>() + doubt;
+            for term in terms {
+                term.weight *= share / most;
+            }
         }
+        let (common, rare) = legs
+            .into_iter()
+            .flatten()
+            .partition(|term| term.documents * COMMON >= live);
         let average = |leg: Leg| {
             let total: u64 = index
                 .parts
@@ -74,15 +74,42 @@ impl Plan {
             (total as f64 / live.max(1) as f64).max(1.0) as f32
         };
         Self {
-            terms,
+            rare,
+            common,
             slope: [Leg::Words, Leg::Grams].map(|leg| K1 * B / average(leg)),
             base: K1 * (1.0 - B),
         }
     }
+
+    /// What one occurrence of a term earns in a document of this length, as a share of the term's weight.
+    #[inline]
+    pub(super) fn share_of_one(&self, leg: Leg, length: u32) -> f32 {
+        1.0 / (1.0 + self.base + self.slope[leg as usize] * length as f32)
+    }
+}
+
+/// A leg's terms with their inverse document frequency for weight, rarest first, the most telling only.
+fn weighted_by_rarity(index: &Index, leg: Leg, ids: &[u64]) -> Vec<PlannedTerm> {
+    let live = index.len();
+    let mut terms: Vec<PlannedTerm> = ids
+        .iter()
+        .map(|&id| {
+            let documents = document_frequency(&index.parts, id);
+            PlannedTerm {
+                leg,
+                id,
+                weight: idf(live, documents),
+                documents,
+            }
+        })
+        .collect();
+    terms.sort_unstable_by_key(|term| (term.documents, term.id));
+    terms.truncate(MOST_TERMS[leg as usize]);
+    terms
 }
 
 /// How the score is shared between the legs; a leg in which the question has no terms leaves it all to the other.
-fn shares(legs: &[Vec<(f32, u64)>; 2], lambda: f32) -> [f32; 2] {
+fn shares(legs: &[Vec<PlannedTerm>; 2], lambda: f32) -> [f32; 2] {
     match legs {
         [_, grams] if grams.is_empty() => [1.0, 0.0],
         [words, _] if words.is_empty() => [0.0, 1.0],
@@ -96,17 +123,15 @@ fn idf(documents: usize, having: usize) -> f32 {
     (1.0 + (documents - having + 0.5) / (having + 0.5)).ln() as f32
 }
 
-/// Live documents that have a term. Where a segment has dead documents its postings have to be counted.
+/// Live documents that have a term.
 fn document_frequency(parts: &[Part], id: u64) -> usize {
     parts
         .iter()
-        .map(|part| {
-            let postings = part.segment.postings(id);
-            match &part.dead {
-                None => postings.len(),
-                Some(dead) => postings
-                    .filter(|posting| !dead.get(posting.document))
-                    .count(),
+        .map(|part| match &part.dead {
+            None => part.segment.document_frequency(id),
+            Some(dead) => {
+                let all = part.segment.document_frequency(id);
+                all - part.segment.postings(id).count_among(dead)
             }
         })
         .sum()

@@ -1,166 +1,214 @@
-//! Scoring every live document and keeping the best.
+//! Scoring the live documents and keeping the best.
+//!
+//! Common terms are in so many documents that reading them all would take most of the time, and weigh so little that
+//! they can hardly change who is best. So a segment's documents are first scored by the rare terms (and the cosine);
+//! then only those that the common terms could still lift among the best get these added. The result is the one of
+//! scoring everything, to the last bit: terms are added in the plan's order either way.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use uuid::Uuid;
-
-use super::plan::Plan;
+use super::best::{Best, Candidate, Ordered};
+use super::plan::{Plan, PlannedTerm};
 use super::{Hit, Index, Part, Query};
+use crate::Fusion;
 use crate::analysis::Leg;
+use crate::segment::postings::{Bitmap, Posting, Postings};
 use crate::vector::QueryVector;
 
 impl Index {
     /// The best passages for a question, best first; those with nothing in common with it are left out. Passages of
     /// equal score are ordered by item and ordinal.
     pub fn search(&self, query: &Query<'_>, limit: usize) -> Vec<Hit> {
+        if limit == 0 {
+            return Vec::new();
+        }
         let plan = Plan::new(self, query);
         let vector = query.vector.and_then(QueryVector::from_f32);
         let mut best = Best::new(limit);
         for part in &self.parts {
-            let lexical = lexical_scores(part, &plan);
-            let cosines = vector.as_ref().map(|vector| {
-                let mut cosines = vec![f32::NAN; lexical.len()];
-                part.segment.vectors.cosines(vector, &mut cosines);
-                cosines
+            let mut scoring = Scoring::new(part, &plan, query.fusion, vector.as_ref());
+            scoring.add_everywhere(&plan.rare);
+            scoring.offer_best(&plan.common, &mut best);
+        }
+        best.into_hits(query.fusion)
+    }
+}
+
+/// More than what adding up some three hundred terms, none above one, can lose by rounding.
+const ROUNDING: f32 = 1e-4;
+
+/// Common terms added before the hopeless are sorted out again.
+const COMMON_AT_ONCE: usize = 4;
+
+/// The scores of one segment's documents, as far as they are known.
+struct Scoring<'a> {
+    part: &'a Part,
+    fusion: Fusion,
+    /// Per leg, what one occurrence of a term earns in each document; see [`Plan::share_of_one`].
+    shares: [Vec<f32>; 2],
+    lexical: Vec<f32>,
+    /// NaN where a document has no vector to compare; `None` where the query has none.
+    cosines: Option<Vec<f32>>,
+}
+
+impl<'a> Scoring<'a> {
+    fn new(part: &'a Part, plan: &Plan, fusion: Fusion, vector: Option<&QueryVector>) -> Self {
+        let documents = part.segment.documents();
+        let shares = [Leg::Words, Leg::Grams].map(|leg| {
+            documents
+                .iter()
+                .map(|document| plan.share_of_one(leg, document.length(leg)))
+                .collect()
+        });
+        let cosines = vector.map(|vector| {
+            let mut cosines = vec![f32::NAN; documents.len()];
+            part.segment.vectors.cosines(vector, &mut cosines);
+            cosines
+        });
+        Self {
+            part,
+            fusion,
+            shares,
+            lexical: vec![0.0; documents.len()],
+            cosines,
+        }
+    }
+
+    /// Adds terms to the scores of all documents that have them.
+    fn add_everywhere(&mut self, terms: &[PlannedTerm]) {
+        for term in terms {
+            let shares = &self.shares[term.leg as usize];
+            let lexical = &mut self.lexical;
+            self.part.segment.postings(term.id).for_each(|posting| {
+                let at = posting.document as usize;
+                lexical[at] += term.weight * share(posting.frequency, shares[at]);
             });
-            for (document, &lexical) in (0..).zip(&lexical) {
-                let cosine = cosines
-                    .as_ref()
-                    .map(|cosines| cosines[document as usize])
-                    .filter(|cosine| !cosine.is_nan());
-                let score = query.fusion.score(lexical, cosine);
-                if best.admits(score) && !part.is_dead(document) {
-                    best.offer(candidate(part, document, lexical, cosine, score));
+        }
+    }
+
+    /// Adds terms to the scores of `chosen` documents, in ascending order.
+    fn add_to(&mut self, chosen: &[u32], terms: &[PlannedTerm]) {
+        for term in terms {
+            match self.part.segment.postings(term.id) {
+                Postings::Bitmap(bitmap) => self.look_up(chosen, term, bitmap),
+                Postings::List(list) => {
+                    let mut chosen = chosen.iter().copied().peekable();
+                    for posting in list {
+                        while chosen
+                            .next_if(|&document| document < posting.document)
+                            .is_some()
+                        {}
+                        if chosen.next_if_eq(&posting.document).is_some() {
+                            self.add(term, posting);
+                        }
+                    }
                 }
             }
         }
-        best.into_hits(query)
     }
-}
 
-/// Each document's lexical score, 0 to 1. Terms are added in the plan's order in every segment, so that a document
-/// scores the same to the last bit wherever it lies.
-fn lexical_scores(part: &Part, plan: &Plan) -> Vec<f32> {
-    let documents = part.segment.documents();
-    let mut scores = vec![0.0_f32; documents.len()];
-    for leg in [Leg::Words, Leg::Grams] {
-        let terms = || plan.terms.iter().filter(|term| term.leg == leg);
-        if terms().next().is_none() {
-            continue;
-        }
-        let slope = plan.slope[leg as usize];
-        // A document's BM25 length norm as the share that one occurrence earns: 1 / (1 + norm).
-        let once: Vec<f32> = documents
-            .iter()
-            .map(|document| 1.0 / (1.0 + plan.base + slope * document.length(leg) as f32))
-            .collect();
-        for term in terms() {
-            for posting in part.segment.postings(term.id) {
-                let at = posting.document as usize;
-                let share = if posting.frequency == 1 {
-                    once[at]
-                } else {
-                    let frequency = posting.frequency as f32;
-                    frequency / (frequency - 1.0 + 1.0 / once[at])
-                };
-                scores[at] += term.weight * share;
+    fn look_up(&mut self, chosen: &[u32], term: &PlannedTerm, bitmap: Bitmap<'_>) {
+        for &document in chosen {
+            let frequency = bitmap.frequency(document);
+            if frequency > 0 {
+                self.add(
+                    term,
+                    Posting {
+                        document,
+                        frequency,
+                    },
+                );
             }
         }
     }
-    scores
-}
 
-fn candidate(
-    part: &Part,
-    document: u32,
-    lexical: f32,
-    cosine: Option<f32>,
-    score: f32,
-) -> Candidate {
-    Candidate {
-        score,
-        item: part.segment.item_of(document),
-        ordinal: part.segment.documents()[document as usize].ordinal,
-        lexical,
-        cosine,
+    fn add(&mut self, term: &PlannedTerm, posting: Posting) {
+        let at = posting.document as usize;
+        let earned = share(posting.frequency, self.shares[term.leg as usize][at]);
+        self.lexical[at] += term.weight * earned;
     }
-}
 
-/// A document that may be among the best. Greater is worse, so that a heap gives up its worst first.
-struct Candidate {
-    score: f32,
-    item: Uuid,
-    ordinal: u32,
-    lexical: f32,
-    cosine: Option<f32>,
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then(self.item.cmp(&other.item))
-            .then(self.ordinal.cmp(&other.ordinal))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Candidate {}
-
-/// The best candidates so far.
-struct Best {
-    limit: usize,
-    heap: BinaryHeap<Candidate>,
-}
-
-impl Best {
-    fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            heap: BinaryHeap::new(),
+    /// Completes the scores of those documents that may be among the best, and offers these.
+    fn offer_best(&mut self, common: &[PlannedTerm], best: &mut Best) {
+        let documents = self.lexical.len();
+        let mut hopeful: Vec<u32> = (0..documents as u32).collect();
+        for (done, some) in common.chunks(COMMON_AT_ONCE).enumerate() {
+            let left = &common[done * COMMON_AT_ONCE..];
+            // A term earns less than its weight.
+            let most = left.iter().map(|term| term.weight).sum::<f32>() + ROUNDING;
+            let threshold = self.threshold(&hopeful, best);
+            hopeful.retain(|&document| self.score(document, most) >= threshold);
+            if hopeful.len() * 4 > documents {
+                self.add_everywhere(some);
+            } else {
+                self.add_to(&hopeful, some);
+            }
         }
+        self.offer(&hopeful, best);
     }
 
-    /// Whether a document of this score may be among the best; ties are settled by [`Best::offer`].
+    /// A score that the worst of the best documents reaches at least.
+    fn threshold(&self, hopeful: &[u32], best: &Best) -> f32 {
+        let mut highest: BinaryHeap<Reverse<Ordered>> = BinaryHeap::new();
+        for &document in hopeful {
+            let score = Reverse(Ordered(self.score(document, 0.0)));
+            let full = highest.len() >= best.limit();
+            if full && highest.peek().is_some_and(|lowest| score >= *lowest)
+                || self.part.is_dead(document)
+            {
+                continue;
+            }
+            if full {
+                highest.pop();
+            }
+            highest.push(score);
+        }
+        let here = match highest.peek() {
+            Some(Reverse(lowest)) if highest.len() >= best.limit() => lowest.0,
+            _ => f32::NEG_INFINITY,
+        };
+        here.max(best.threshold())
+    }
+
+    /// A document's score as far as it is known, with `more` lexical score.
     #[inline]
-    fn admits(&self, score: f32) -> bool {
-        score > 0.0
-            && (self.heap.len() < self.limit
-                || self.heap.peek().is_some_and(|worst| score >= worst.score))
+    fn score(&self, document: u32, more: f32) -> f32 {
+        self.fusion.score(
+            self.lexical[document as usize] + more,
+            self.cosine(document),
+        )
     }
 
-    fn offer(&mut self, candidate: Candidate) {
-        self.heap.push(candidate);
-        if self.heap.len() > self.limit {
-            self.heap.pop();
+    #[inline]
+    fn cosine(&self, document: u32) -> Option<f32> {
+        let cosine = self.cosines.as_ref()?[document as usize];
+        (!cosine.is_nan()).then_some(cosine)
+    }
+
+    fn offer(&self, documents: &[u32], best: &mut Best) {
+        for &document in documents {
+            let score = self.score(document, 0.0);
+            if best.admits(score) && !self.part.is_dead(document) {
+                best.offer(Candidate {
+                    score,
+                    item: self.part.segment.item_of(document),
+                    ordinal: self.part.segment.documents()[document as usize].ordinal,
+                    lexical: self.lexical[document as usize],
+                    cosine: self.cosine(document),
+                });
+            }
         }
     }
+}
 
-    fn into_hits(self, query: &Query<'_>) -> Vec<Hit> {
-        self.heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(|candidate| Hit {
-                item: candidate.item,
-                ordinal: candidate.ordinal,
-                lexical: candidate.lexical,
-                cosine: candidate.cosine,
-                score: candidate.score,
-                similarity: query.fusion.similarity(candidate.score),
-            })
-            .collect()
+/// BM25's saturation: what `frequency` occurrences earn where one earns `one`, as a share of the term's weight.
+#[inline]
+fn share(frequency: u32, one: f32) -> f32 {
+    if frequency == 1 {
+        one
+    } else {
+        let frequency = frequency as f32;
+        frequency / (frequency - 1.0 + 1.0 / one)
     }
 }

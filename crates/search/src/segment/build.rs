@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::merge::{self, Source};
-use super::postings::{Posting, PostingsWriter};
+use super::postings::PostingsWriter;
 use super::{DocumentEntry, ItemRange, Segment, VectorBlocks};
 use crate::Document;
 use crate::analysis::{Leg, Scratch, Script, for_each_token, token_terms};
@@ -146,16 +146,13 @@ impl Builder {
             .filter(|&term| starts[term as usize] < starts[term as usize + 1])
             .collect();
         order.sort_unstable_by_key(|&term| self.terms.ids[term as usize]);
-        let mut writer = PostingsWriter::default();
+        let mut writer = PostingsWriter::new(self.documents.len());
         for term in order {
-            writer.begin(self.terms.ids[term as usize]);
             let range = starts[term as usize] as usize..starts[term as usize + 1] as usize;
             for posting in &sorted[range] {
-                writer.push(Posting {
-                    document: u32::from(posting.document),
-                    frequency: u32::from(posting.frequency),
-                });
+                writer.push(u32::from(posting.document), u32::from(posting.frequency));
             }
+            writer.end_term(self.terms.ids[term as usize]);
         }
         writer
     }

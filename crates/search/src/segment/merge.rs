@@ -1,6 +1,6 @@
 //! Joining segments into one, leaving dead documents behind. Needs no text: postings are renumbered.
 
-use super::postings::{Posting, PostingsWriter};
+use super::postings::PostingsWriter;
 use super::{DocumentEntry, ItemRange, Segment, VectorBlocks};
 use crate::bits::Bits;
 
@@ -51,12 +51,8 @@ pub(crate) fn merge(sources: &[Source<'_>]) -> Segment {
     items.shrink_to_fit();
     documents.shrink_to_fit();
     vectors.shrink_to_fit();
-    Segment::new(
-        items,
-        documents,
-        merge_postings(sources, &renumberings),
-        vectors,
-    )
+    let postings = merge_postings(sources, &renumberings, documents.len());
+    Segment::new(items, documents, postings, vectors)
 }
 
 /// The documents of an item that was split between batches join again.
@@ -84,29 +80,31 @@ fn renumber(sources: &[Source<'_>]) -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn merge_postings(sources: &[Source<'_>], renumberings: &[Vec<u32>]) -> PostingsWriter {
+fn merge_postings(
+    sources: &[Source<'_>],
+    renumberings: &[Vec<u32>],
+    documents: usize,
+) -> PostingsWriter {
     let mut terms: Vec<(u64, u32, u32)> = Vec::new();
     for (number, source) in (0..).zip(sources) {
         let ids = source.segment.dictionary.ids.iter();
         terms.extend((0..).zip(ids).map(|(at, &id)| (id, number, at)));
     }
     terms.sort_unstable();
-    let mut writer = PostingsWriter::default();
+    let mut writer = PostingsWriter::new(documents);
     for same_term in terms.chunk_by(|a, b| a.0 == b.0) {
-        writer.begin(same_term[0].0);
         for &(_, number, at) in same_term {
             let source = &sources[number as usize];
             let numbers = &renumberings[number as usize];
-            for posting in source.segment.dictionary.postings(at as usize) {
+            let dictionary = &source.segment.dictionary;
+            let postings = dictionary.postings(at as usize, source.segment.documents.len());
+            postings.for_each(|posting| {
                 if !source.is_dead(posting.document) {
-                    writer.push(Posting {
-                        document: numbers[posting.document as usize],
-                        ..posting
-                    });
+                    writer.push(numbers[posting.document as usize], posting.frequency);
                 }
-            }
+            });
         }
-        writer.drop_if_empty();
+        writer.end_term(same_term[0].0);
     }
     writer
 }

@@ -1,139 +1,205 @@
-//! The documents that hold a term, as bytes: the gap to the previous document in a variable number of bytes, one bit
-//! of it saying whether the term occurs more than once, in which case the count follows.
+//! The documents that hold a term, and how often.
+//!
+//! A term of few documents is a list: gaps between documents in a variable number of bytes. A term of many (an eighth
+//! of a large segment or more) is a bitmap with the frequencies beside it: there it is smaller than a list, a single
+//! document is looked up without reading the others, and dead documents are counted 64 at a time.
+
+mod bitmap;
+mod list;
 
 use super::Dictionary;
+use crate::bits::Bits;
+pub(crate) use bitmap::Bitmap;
+pub(crate) use list::List;
+
+/// The frequencies told apart; those between are rounded down. Four bits hold which one it is, and BM25 gives hardly
+/// anything for more.
+const FREQUENCIES: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 28, 44, 80];
 
 /// How often a term occurs in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Posting {
     pub(crate) document: u32,
+    /// One of [`FREQUENCIES`].
     pub(crate) frequency: u32,
 }
 
-/// The postings of one term, in order of documents.
+/// The postings of one term in one segment.
 #[derive(Clone, Copy)]
-pub(crate) struct Postings<'a> {
-    left: u32,
-    next: u32,
-    bytes: &'a [u8],
+pub(crate) enum Postings<'a> {
+    List(List<'a>),
+    Bitmap(Bitmap<'a>),
 }
 
 impl<'a> Postings<'a> {
-    pub(super) fn new(count: u32, bytes: &'a [u8]) -> Self {
-        Self {
-            left: count,
-            next: 0,
-            bytes,
-        }
-    }
-
     pub(crate) fn empty() -> Self {
-        Self::new(0, &[])
+        Self::List(List::new(0, &[]))
     }
-}
 
-impl Iterator for Postings<'_> {
-    type Item = Posting;
-
-    #[inline]
-    fn next(&mut self) -> Option<Posting> {
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        let coded = read_varint(&mut self.bytes);
-        let document = self.next + (coded >> 1) as u32;
-        self.next = document + 1;
-        let frequency = if coded & 1 == 0 {
-            1
+    pub(super) fn read(count: u32, documents: usize, bytes: &'a [u8]) -> Self {
+        if is_dense(count as usize, documents) {
+            Self::Bitmap(Bitmap::read(documents, bytes))
         } else {
-            read_varint(&mut self.bytes) as u32 + 2
-        };
-        Some(Posting {
-            document,
-            frequency,
-        })
+            Self::List(List::new(count, bytes))
+        }
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
+    /// Calls `each` in order of documents.
+    #[inline]
+    pub(crate) fn for_each(self, mut each: impl FnMut(Posting)) {
+        match self {
+            Self::List(list) => list.for_each(&mut each),
+            Self::Bitmap(bitmap) => bitmap.for_each(&mut each),
+        }
+    }
+
+    /// How many of `dead` hold the term.
+    pub(crate) fn count_among(self, dead: &Bits) -> usize {
+        match self {
+            Self::List(list) => list.filter(|posting| dead.get(posting.document)).count(),
+            Self::Bitmap(bitmap) => bitmap.count_among(dead),
+        }
     }
 }
 
-impl ExactSizeIterator for Postings<'_> {}
+/// Below this a segment is so small that lists do for all its terms.
+const SMALL_SEGMENT: usize = 1024;
 
-#[inline]
-fn read_varint(bytes: &mut &[u8]) -> u64 {
-    let mut value = 0;
-    let mut shift = 0;
-    while let Some((&byte, rest)) = bytes.split_first() {
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            break;
-        }
-        shift += 7;
-    }
-    value
+/// Whether a term of `count` out of `documents` is a bitmap.
+fn is_dense(count: usize, documents: usize) -> bool {
+    documents >= SMALL_SEGMENT && count * 8 >= documents
 }
 
 /// Writes a dictionary: terms in ascending order of identifier, and for each its postings in order of documents.
-#[derive(Default)]
 pub(super) struct PostingsWriter {
+    documents: usize,
     dictionary: Dictionary,
-    next: u32,
+    current: Vec<Posting>,
 }
 
 impl PostingsWriter {
-    /// Starts the postings of a term.
-    pub(super) fn begin(&mut self, term: u64) {
-        self.dictionary.ids.push(term);
-        self.dictionary.counts.push(0);
-        self.dictionary
-            .offsets
-            .push(self.dictionary.bytes.len() as u32);
-        self.next = 0;
-    }
-
-    /// Adds a posting to the term begun last.
-    pub(super) fn push(&mut self, posting: Posting) {
-        let gap = u64::from(posting.document - self.next);
-        self.next = posting.document + 1;
-        let repeated = u64::from(posting.frequency > 1);
-        self.varint(gap << 1 | repeated);
-        if posting.frequency > 1 {
-            self.varint(u64::from(posting.frequency - 2));
-        }
-        if let Some(count) = self.dictionary.counts.last_mut() {
-            *count += 1;
+    /// For a segment of so many documents.
+    pub(super) fn new(documents: usize) -> Self {
+        Self {
+            documents,
+            dictionary: Dictionary::default(),
+            current: Vec::new(),
         }
     }
 
-    /// Takes back a term begun last that got no postings.
-    pub(super) fn drop_if_empty(&mut self) {
-        if self.dictionary.counts.last() == Some(&0) {
-            self.dictionary.ids.pop();
-            self.dictionary.counts.pop();
-            self.dictionary.offsets.pop();
+    /// Adds a posting to the term at hand.
+    pub(super) fn push(&mut self, document: u32, frequency: u32) {
+        self.current.push(Posting {
+            document,
+            frequency: rounded(frequency),
+        });
+    }
+
+    /// Writes the term at hand, unless it got no postings.
+    pub(super) fn end_term(&mut self, id: u64) {
+        if self.current.is_empty() {
+            return;
+        }
+        let dictionary = &mut self.dictionary;
+        dictionary.ids.push(id);
+        dictionary.counts.push(self.current.len() as u32);
+        dictionary.offsets.push(dictionary.bytes.len() as u32);
+        if is_dense(self.current.len(), self.documents) {
+            bitmap::write(&self.current, self.documents, &mut dictionary.bytes);
+        } else {
+            list::write(&self.current, &mut dictionary.bytes);
+        }
+        self.current.clear();
+    }
+
+    pub(super) fn finish(self) -> Dictionary {
+        let mut dictionary = self.dictionary;
+        dictionary.offsets.push(dictionary.bytes.len() as u32);
+        dictionary.ids.shrink_to_fit();
+        dictionary.counts.shrink_to_fit();
+        dictionary.offsets.shrink_to_fit();
+        dictionary.bytes.shrink_to_fit();
+        dictionary
+    }
+}
+
+/// The index of the greatest of [`FREQUENCIES`] that is not above `frequency`.
+fn code(frequency: u32) -> usize {
+    if frequency <= 10 {
+        return frequency.saturating_sub(1) as usize;
+    }
+    FREQUENCIES.partition_point(|&known| u32::from(known) <= frequency) - 1
+}
+
+fn rounded(frequency: u32) -> u32 {
+    u32::from(FREQUENCIES[code(frequency)])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(documents: usize, postings: &[Posting]) -> Dictionary {
+        let mut writer = PostingsWriter::new(documents);
+        for posting in postings {
+            writer.push(posting.document, posting.frequency);
+        }
+        writer.end_term(7);
+        writer.finish()
+    }
+
+    #[test]
+    fn frequencies_are_rounded_down() {
+        for (frequency, expected) in [
+            (0, 1),
+            (1, 1),
+            (10, 10),
+            (11, 10),
+            (12, 12),
+            (79, 44),
+            (80, 80),
+            (u32::MAX, 80),
+        ] {
+            assert_eq!(rounded(frequency), expected);
         }
     }
 
-    pub(super) fn finish(mut self) -> Dictionary {
-        self.dictionary
-            .offsets
-            .push(self.dictionary.bytes.len() as u32);
-        self.dictionary.ids.shrink_to_fit();
-        self.dictionary.counts.shrink_to_fit();
-        self.dictionary.offsets.shrink_to_fit();
-        self.dictionary.bytes.shrink_to_fit();
-        self.dictionary
-    }
-
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.dictionary.bytes.push(value as u8 | 0x80);
-            value >>= 7;
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(
+            documents in 1_usize..3000,
+            density in 0.0..1.0_f64,
+            seed in any::<[u32; 8]>(),
+        ) {
+            let noise = |document: u32| {
+                seed.iter().fold(document, |hash, &part| (hash ^ part).wrapping_mul(0x9e37_79b9).rotate_left(13))
+            };
+            let postings: Vec<Posting> = (0..documents as u32)
+                .filter(|&document| f64::from(noise(document)) < density * f64::from(u32::MAX))
+                .map(|document| Posting { document, frequency: rounded(noise(!document) % 100) })
+                .collect();
+            let mut dead = Bits::new(documents);
+            (0..documents as u32).filter(|&at| noise(at ^ 0xffff) % 3 == 0).for_each(|at| dead.set(at));
+            let dictionary = written(documents, &postings);
+            if postings.is_empty() {
+                prop_assert!(dictionary.ids.is_empty());
+                return Ok(());
+            }
+            let read = dictionary.postings(0, documents);
+            let mut all = Vec::new();
+            read.for_each(|posting| all.push(posting));
+            prop_assert_eq!(&all, &postings);
+            let among = postings.iter().filter(|posting| dead.get(posting.document)).count();
+            prop_assert_eq!(read.count_among(&dead), among);
+            if let Postings::Bitmap(bitmap) = read {
+                let mut expected = vec![0; documents];
+                postings.iter().for_each(|posting| expected[posting.document as usize] = posting.frequency);
+                for document in 0..documents as u32 {
+                    prop_assert_eq!(bitmap.frequency(document), expected[document as usize]);
+                }
+            }
         }
-        self.dictionary.bytes.push(value as u8);
     }
 }
