@@ -319,11 +319,14 @@ fn run_tests(options: &Options, database: Database, tally: &mut Tally) -> Result
     let status = child
         .wait()
         .map_err(|error| format!("cargo test was lost: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("cargo test ended with {status}"))
+    if !status.success() {
+        return Err(format!("cargo test ended with {status}"));
     }
+    // A misspelt filter, most of the time: it must not look like success.
+    if tally.is_empty() {
+        return Err("no test was run".into());
+    }
+    Ok(())
 }
 
 /// Passes the tests' output on as it comes, byte for byte, and counts the results in it.

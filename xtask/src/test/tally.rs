@@ -23,6 +23,11 @@ impl Tally {
         }
     }
 
+    /// Whether no test was even skipped.
+    pub fn is_empty(&self) -> bool {
+        self.passed + self.failed + self.ignored == 0
+    }
+
     /// The run's last line. `failed_checks` are failures that no test stands for.
     pub fn closing_line(&self, failed_checks: usize) -> String {
         format!(
@@ -99,6 +104,19 @@ test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fin
             "0 passed, 0 failed, 0 skipped",
             &[],
         );
+    }
+
+    #[test]
+    fn a_run_that_only_skips_is_not_empty() {
+        let ignored = 1;
+        assert!(
+            !Tally {
+                ignored,
+                ..Tally::default()
+            }
+            .is_empty()
+        );
+        assert!(Tally::default().is_empty());
     }
 
     #[test]
