@@ -203,7 +203,7 @@ impl Run {
             );
         }
         for test in &self.tally.failed_tests {
-            println!("  failed test: {test}");
+            println!("  failed test: cargo xtask test {test}");
         }
         if options.without_postgres {
             println!(
