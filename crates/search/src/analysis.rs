@@ -4,16 +4,19 @@
 //! particles; where a script writes no spaces, short character sequences stand in for them. *Grams* are pieces of
 //! words: they forgive typing errors, compounds, missing spaces and endings that no stemmer knows.
 //!
-//! The language of a text is never asked for: rules hang on the script of each run of letters alone, so a passage
-//! and a question are always cut alike, and mixed texts ("NTSC가 휘도") need no special case.
+//! The language of a text is never asked for. Rules hang on the script of each run of letters, so that mixed texts
+//! ("NTSC가 휘도") need no special case; only the stemmer of Latin words hangs on the language that a text's function
+//! words show.
 //! Called by the segment builder and by the query planner. Nothing here can fail; time is linear in the text.
 
 mod english;
 mod korean;
+mod language;
 mod latin;
 mod script;
 mod tokens;
 
+pub(crate) use language::{Evidence, LANGUAGES, Language};
 pub(crate) use script::Script;
 pub(crate) use tokens::for_each_token;
 
@@ -40,31 +43,10 @@ pub(crate) struct Scratch {
     bounds: Vec<usize>,
 }
 
-/// Reads a question: its terms, and whether its words are English.
-#[derive(Default)]
-pub(crate) struct Reader {
-    scratch: Scratch,
-    english: bool,
-}
-
-impl Reader {
-    /// Hands `emit` every term of `text`.
-    pub(crate) fn read(&mut self, text: &str, emit: &mut dyn FnMut(Leg, &str)) {
-        for_each_token(text, |script, token| {
-            self.english |= script == Script::Latin && english::is_telling(token);
-            token_terms(script, token, &mut self.scratch, emit);
-        });
-    }
-
-    /// Whether a word read so far shows that the text is English.
-    pub(crate) fn is_english(&self) -> bool {
-        self.english
-    }
-}
-
-/// Hands `emit` every term of one token. A pure function of the token, so its result may be cached by token.
+/// Hands `emit` every term of one token. A pure function of the token and, for Latin letters, of the language, so
+/// its result may be remembered by these.
 pub(crate) fn token_terms(
-    script: Script,
+    (script, language): (Script, Language),
     token: &str,
     scratch: &mut Scratch,
     emit: &mut dyn FnMut(Leg, &str),
@@ -83,7 +65,7 @@ pub(crate) fn token_terms(
             scratch.windows(4, |gram| emit(Leg::Words, gram));
             scratch.windows(3, |gram| emit(Leg::Grams, gram));
         }
-        _ => alphabetic_terms(script, token, scratch, emit),
+        _ => alphabetic_terms((script, language), token, scratch, emit),
     }
 }
 
@@ -100,7 +82,7 @@ fn hangul_terms(token: &str, scratch: &mut Scratch, emit: &mut dyn FnMut(Leg, &s
 }
 
 fn alphabetic_terms(
-    script: Script,
+    (script, language): (Script, Language),
     token: &str,
     scratch: &mut Scratch,
     emit: &mut dyn FnMut(Leg, &str),
@@ -108,7 +90,7 @@ fn alphabetic_terms(
     if english::is_stop_word(token) {
         return;
     }
-    emit(Leg::Words, &latin::stem(script, token));
+    emit(Leg::Words, &latin::stem(script, language, token));
     scratch.hold_padded(&without_accents(script, token));
     scratch.windows(ALPHABETIC_GRAM, |gram| emit(Leg::Grams, gram));
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::Fusion;
+use crate::analysis::LANGUAGES;
 use crate::bits::Bits;
 use crate::segment::Segment;
 use crate::segment::build::Builder;
@@ -88,6 +89,8 @@ struct Part {
     live: u32,
     /// Terms of the live documents, per leg.
     lengths: [u64; 2],
+    /// How many of the live documents are in each language.
+    languages: [u32; LANGUAGES],
 }
 
 impl Index {
@@ -195,15 +198,20 @@ impl std::fmt::Debug for Index {
 impl Part {
     fn whole(segment: Segment) -> Self {
         let mut lengths = [0; 2];
+        let mut languages = [0; LANGUAGES];
         for document in segment.documents() {
             lengths[0] += u64::from(document.lengths[0]);
             lengths[1] += u64::from(document.lengths[1]);
+            if let Some(language) = document.language {
+                languages[language as usize] += 1;
+            }
         }
         Self {
             live: segment.documents().len() as u32,
             segment: Arc::new(segment),
             dead: None,
             lengths,
+            languages,
         }
     }
 
@@ -234,6 +242,9 @@ impl Part {
             let entry = &self.segment.documents()[document as usize];
             self.lengths[0] -= u64::from(entry.lengths[0]);
             self.lengths[1] -= u64::from(entry.lengths[1]);
+            if let Some(language) = entry.language {
+                self.languages[language as usize] -= 1;
+            }
         }
         self.live -= range.len;
     }

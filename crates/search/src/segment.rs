@@ -10,7 +10,7 @@ mod vectors;
 
 use uuid::Uuid;
 
-use crate::analysis::Leg;
+use crate::analysis::{Language, Leg};
 use postings::{Postings, PostingsWriter};
 pub(crate) use vectors::VectorBlocks;
 
@@ -40,6 +40,8 @@ pub(crate) struct DocumentEntry {
     pub(crate) ordinal: u32,
     /// Terms in each leg, repeats included.
     pub(crate) lengths: [u32; 2],
+    /// What its function words show; decides the stemmer of its Latin words.
+    pub(crate) language: Option<Language>,
 }
 
 impl DocumentEntry {

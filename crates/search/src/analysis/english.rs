@@ -22,28 +22,13 @@ const STOP_WORDS: &[&str] = &[
     "your",
 ];
 
-/// Words that occur in almost every English sentence and hardly in those of other languages in Latin letters.
-const TELLING: &[&str] = &[
-    "about", "and", "are", "been", "can", "could", "did", "do", "does", "for", "from", "had",
-    "has", "have", "his", "how", "i", "if", "is", "it", "its", "my", "of", "or", "should", "that",
-    "the", "their", "there", "these", "they", "this", "to", "we", "were", "what", "when", "where",
-    "which", "who", "why", "with", "would", "you", "your",
-];
-
-/// Whether a lower-cased word shows that the text around it is English.
-pub(super) fn is_telling(word: &str) -> bool {
-    word.len() <= LONGEST && TELLING.binary_search(&word).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_sorted_and_no_entry_is_longer_than_stated() {
-        for list in [STOP_WORDS, TELLING] {
-            assert!(list.is_sorted());
-            assert!(list.iter().all(|word| word.len() <= LONGEST));
-        }
+    fn words_are_sorted_and_no_entry_is_longer_than_stated() {
+        assert!(STOP_WORDS.is_sorted());
+        assert!(STOP_WORDS.iter().all(|word| word.len() <= LONGEST));
     }
 }

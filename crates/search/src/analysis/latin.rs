@@ -6,18 +6,22 @@ use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::Script;
+use super::{Language, Script};
 
-/// The Snowball stem of a lower-cased word, by the language its script suggests.
-pub(super) fn stem(script: Script, word: &str) -> Cow<'_, str> {
+/// The Snowball stem of a lower-cased word: by the text's language in Latin letters, else by the language that its
+/// script suggests.
+pub(super) fn stem(script: Script, language: Language, word: &str) -> Cow<'_, str> {
     let algorithm = match script {
-        Script::Latin if word.is_ascii() => Algorithm::English,
-        Script::Cyrillic => Algorithm::Russian,
-        Script::Greek => Algorithm::Greek,
-        Script::Arabic => Algorithm::Arabic,
-        _ => return Cow::Borrowed(word),
+        Script::Latin => language.stemmer(),
+        Script::Cyrillic => Some(Algorithm::Russian),
+        Script::Greek => Some(Algorithm::Greek),
+        Script::Arabic => Some(Algorithm::Arabic),
+        _ => None,
     };
-    Stemmer::create(algorithm).stem(word)
+    match algorithm {
+        Some(algorithm) => Stemmer::create(algorithm).stem(word),
+        None => Cow::Borrowed(word),
+    }
 }
 
 /// A word in Latin letters without its accents, as it is typed on a keyboard that lacks them.

@@ -1,7 +1,7 @@
 //! From a question to weighted terms.
 
 use super::{Index, Part, Query};
-use crate::analysis::{Leg, Reader};
+use crate::analysis::{Evidence, Language, Leg, Scratch, for_each_token, token_terms};
 use crate::hash::term_id;
 
 /// Characters of a question that count; a longer one is a pasted document, whose beginning says what it is about.
@@ -46,10 +46,10 @@ const COMMON: usize = 8;
 impl Plan {
     pub(super) fn new(index: &Index, query: &Query<'_>) -> Self {
         let live = index.len();
-        let reading = read(query.text);
+        let reading = Reading::new(index, query.text);
         let mut legs = [Leg::Words, Leg::Grams]
             .map(|leg| weighted_by_rarity(index, leg, &reading.terms[leg as usize]));
-        let lambda = if reading.english {
+        let lambda = if reading.shown == Some(Language::English) {
             GRAMS_ENGLISH
         } else {
             GRAMS_OTHER
@@ -140,25 +140,62 @@ fn document_frequency(parts: &[Part], id: u64) -> usize {
 struct Reading {
     /// Distinct terms per leg.
     terms: [Vec<u64>; 2],
-    english: bool,
+    /// The language that the question shows.
+    shown: Option<Language>,
 }
 
-fn read(text: &str) -> Reading {
-    let end = text
-        .char_indices()
-        .nth(MOST_CHARACTERS)
-        .map_or(text.len(), |(at, _)| at);
-    let mut terms = [Vec::new(), Vec::new()];
-    let mut reader = Reader::default();
-    reader.read(&text[..end], &mut |leg, term| {
-        terms[leg as usize].push(term_id(leg, term));
-    });
-    for leg in &mut terms {
-        leg.sort_unstable();
-        leg.dedup();
+impl Reading {
+    fn new(index: &Index, text: &str) -> Self {
+        let end = text
+            .char_indices()
+            .nth(MOST_CHARACTERS)
+            .map_or(text.len(), |(at, _)| at);
+        let text = &text[..end];
+        let mut evidence = Evidence::default();
+        evidence.read(text);
+        let shown = evidence.language();
+        let stemmed_as = language_of_documents(index, shown);
+        let mut terms = [Vec::new(), Vec::new()];
+        let mut scratch = Scratch::default();
+        for_each_token(text, |script, token| {
+            token_terms(
+                (script, stemmed_as),
+                token,
+                &mut scratch,
+                &mut |leg, term| {
+                    terms[leg as usize].push(term_id(leg, term));
+                },
+            );
+        });
+        for leg in &mut terms {
+            leg.sort_unstable();
+            leg.dedup();
+        }
+        Self { terms, shown }
     }
-    Reading {
-        terms,
-        english: reader.is_english(),
+}
+
+/// The language to stem a question in: its own if any document is in it, else that of most documents, so that a lone
+/// word, which shows no language, meets its documents.
+fn language_of_documents(index: &Index, shown: Option<Language>) -> Language {
+    let documents = |language: Language| -> u64 {
+        index
+            .parts
+            .iter()
+            .map(|part| u64::from(part.languages[language as usize]))
+            .sum()
+    };
+    if let Some(language) = shown
+        && documents(language) > 0
+    {
+        return language;
     }
+    let mut most = (Language::English, documents(Language::English));
+    for language in Language::all() {
+        let count = documents(language);
+        if count > most.1 {
+            most = (language, count);
+        }
+    }
+    most.0
 }

@@ -6,7 +6,7 @@ use super::merge::{self, Source};
 use super::postings::PostingsWriter;
 use super::{DocumentEntry, ItemRange, Segment, VectorBlocks};
 use crate::Document;
-use crate::analysis::{Leg, Scratch, Script, for_each_token, token_terms};
+use crate::analysis::{Evidence, Language, Leg, Scratch, Script, for_each_token, token_terms};
 use crate::hash::{TermMap, hash, term_id};
 
 /// Postings gathered before they are sorted and written out: 32 MB of them, so that building the largest chatbot
@@ -85,11 +85,16 @@ impl Builder {
                 len: 1,
             }),
         }
+        let mut evidence = Evidence::default();
+        evidence.read(&document.title);
+        evidence.read(&document.text);
+        let language = evidence.language();
+        let stemmed_as = language.unwrap_or(Language::English);
         let mut lengths = [0; 2];
         for text in [&document.title, &document.text] {
             for_each_token(text, |script, token| {
                 self.terms
-                    .count(script, token, &mut self.scratch, &mut lengths);
+                    .count((script, stemmed_as), token, &mut self.scratch, &mut lengths);
             });
         }
         for &term in &self.terms.touched {
@@ -104,6 +109,7 @@ impl Builder {
         self.documents.push(DocumentEntry {
             ordinal: document.ordinal,
             lengths,
+            language,
         });
         if let Some(vector) = &document.vector {
             self.vectors.push_vector(number as u32, vector);
@@ -162,15 +168,15 @@ impl TermTable {
     /// Counts the terms of one token.
     fn count(
         &mut self,
-        script: Script,
+        (script, language): (Script, Language),
         token: &str,
         scratch: &mut Scratch,
         lengths: &mut [u32; 2],
     ) {
-        let key = hash(script.number(), token.as_bytes());
+        let key = hash(script.number() << 8 | language as u64, token.as_bytes());
         let remembered = self.remembered.get(&key).copied();
         let range = remembered.unwrap_or_else(|| {
-            let range = self.number_terms(script, token, scratch);
+            let range = self.number_terms((script, language), token, scratch);
             if script.repeats_tokens() {
                 self.remembered.insert(key, range);
             }
@@ -191,13 +197,18 @@ impl TermTable {
     }
 
     /// Appends the terms of a token to `remembered_terms`.
-    fn number_terms(&mut self, script: Script, token: &str, scratch: &mut Scratch) -> (u32, u32) {
+    fn number_terms(
+        &mut self,
+        kind: (Script, Language),
+        token: &str,
+        scratch: &mut Scratch,
+    ) -> (u32, u32) {
         if self.remembered.len() >= REMEMBERED_TOKENS {
             self.remembered.clear();
             self.remembered_terms.clear();
         }
         let start = self.remembered_terms.len() as u32;
-        token_terms(script, token, scratch, &mut |leg, term| {
+        token_terms(kind, token, scratch, &mut |leg, term| {
             let id = term_id(leg, term);
             let number = *self.numbers.entry(id).or_insert_with(|| {
                 self.ids.push(id);
