@@ -1,3 +1,4 @@
 //! What tests and benchmarks of several crates share. No part of the product.
 
 pub mod provider;
+pub mod website;

@@ -1,0 +1,199 @@
+//! A website on a loopback port of its own, for whatever fetches pages: a test puts pages on it,
+//! among them redirects, endless bodies and bodies that never come.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::{StreamExt, stream};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A website. Goes offline when dropped.
+pub struct MockSite {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+/// What is served under one path.
+#[derive(Debug, Clone)]
+pub struct Page {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: PageBody,
+}
+
+#[derive(Debug, Clone)]
+enum PageBody {
+    Whole(Bytes),
+    Endless(Bytes),
+    ThenNothing(Bytes),
+    ThenCut(Bytes),
+}
+
+#[derive(Default)]
+struct Shared {
+    pages: Mutex<HashMap<String, Page>>,
+    requests: Mutex<Vec<(String, HeaderMap)>>,
+}
+
+impl MockSite {
+    /// Goes online on a free port of 127.0.0.1, without pages.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a loopback port is free");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let shared = Arc::new(Shared::default());
+        let router = Router::new().fallback(serve).with_state(shared.clone());
+        let server = tokio::spawn(async move {
+            // It ends by being aborted; a failed accept shows as a failed test.
+            let _ = axum::serve(listener, router).await;
+        });
+        Self {
+            address,
+            shared,
+            server,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of the page at `path`, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Puts a page at `path`; all others are 404.
+    pub fn put(&self, path: &str, page: Page) {
+        lock(&self.shared.pages).insert(path.to_owned(), page);
+    }
+
+    /// The paths asked for so far, with the headers sent.
+    pub fn requests(&self) -> Vec<(String, HeaderMap)> {
+        lock(&self.shared.requests).clone()
+    }
+}
+
+impl Drop for MockSite {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Page {
+    /// An HTML page.
+    pub fn html(body: impl Into<Bytes>) -> Self {
+        Self::of("text/html; charset=utf-8", PageBody::Whole(body.into()))
+    }
+
+    /// `body` under a content type.
+    pub fn typed(content_type: &str, body: impl Into<Bytes>) -> Self {
+        Self::of(content_type, PageBody::Whole(body.into()))
+    }
+
+    /// An HTML page that repeats `piece` for ever.
+    pub fn endless(piece: impl Into<Bytes>) -> Self {
+        Self::of("text/html", PageBody::Endless(piece.into()))
+    }
+
+    /// An HTML page that stays open after `beginning`.
+    pub fn then_nothing(beginning: impl Into<Bytes>) -> Self {
+        Self::of("text/html", PageBody::ThenNothing(beginning.into()))
+    }
+
+    /// An HTML page whose connection is cut after `beginning`.
+    pub fn then_cut(beginning: impl Into<Bytes>) -> Self {
+        Self::of("text/html", PageBody::ThenCut(beginning.into()))
+    }
+
+    /// A redirect to `target`, which may be relative.
+    pub fn redirect(status: u16, target: &str) -> Self {
+        Self::html("")
+            .with_status(status)
+            .with_header("location", target)
+    }
+
+    /// The same with another status.
+    pub fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same with a header.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn of(content_type: &str, body: PageBody) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("content-type".to_owned(), content_type.to_owned())],
+            body,
+        }
+    }
+
+    fn response(self) -> Response {
+        let mut response = Response::builder()
+            .status(StatusCode::from_u16(self.status).expect("a test names a valid status"));
+        for (name, value) in self.headers {
+            response = response.header(name, value);
+        }
+        response
+            .body(self.body.into_body())
+            .expect("a test names valid headers")
+    }
+}
+
+impl PageBody {
+    fn into_body(self) -> Body {
+        let sent = |piece: Bytes| Ok::<_, std::io::Error>(piece);
+        match self {
+            Self::Whole(body) => Body::from(body),
+            Self::Endless(piece) => Body::from_stream(stream::repeat(piece).map(sent)),
+            Self::ThenNothing(piece) => {
+                let beginning = stream::iter([sent(piece)]);
+                Body::from_stream(beginning.chain(stream::pending()))
+            }
+            Self::ThenCut(piece) => {
+                let cut = Err(std::io::Error::other("cut by the test"));
+                Body::from_stream(stream::iter([sent(piece), cut]))
+            }
+        }
+    }
+}
+
+/// `body` compressed with gzip, as hard as it can be.
+pub fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder
+        .write_all(body)
+        .and_then(|()| encoder.finish())
+        .expect("writing to memory does not fail")
+}
+
+async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let path = request.uri().to_string();
+    let page = lock(&shared.pages).get(&path).cloned();
+    lock(&shared.requests).push((path, request.headers().clone()));
+    page.unwrap_or_else(|| Page::html("nothing here").with_status(404))
+        .response()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
