@@ -1,0 +1,282 @@
+//! The one way to a user-given address: fetches a page without letting it reach into the operator's
+//! own network.
+//!
+//! The ingestion of web pages calls it. A request goes out only to addresses that are routable on
+//! the public internet: a host name is looked up once, by a resolver that drops every other
+//! address, so that what was checked is what is connected to and a name that changes its answer
+//! (DNS rebinding) gains nothing. Redirects are followed by hand and each hop is checked anew.
+//! Whatever fails is a [`FetchError`] with a sentence a person understands.
+
+mod address;
+mod error;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
+};
+use reqwest::{Client, ClientBuilder, Response};
+use url::Url;
+
+use address::Openings;
+pub use address::is_public;
+pub use error::{FetchError, FetchErrorKind};
+
+/// The longest address that is followed, in bytes.
+const MAX_URL: usize = 8 * 1024;
+
+/// What a fetch may take, and where it may go beyond the public internet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchPolicy {
+    /// The longest body, in bytes, counted after decompression.
+    pub max_bytes: usize,
+    /// The longest a fetch may take, all redirects and the body included.
+    pub timeout: Duration,
+    /// How many redirects are followed.
+    pub max_redirects: usize,
+    /// What the operator opened although it is not public, such as an intranet: `host`,
+    /// `host:port`, an address, or a network as `10.1.0.0/16`.
+    pub allow: Vec<String>,
+}
+
+/// A page as it was fetched.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Where it was found in the end, after redirects.
+    pub url: Url,
+    /// Its `Content-Type` as sent.
+    pub content_type: Option<String>,
+    /// Its content, decompressed.
+    pub body: Bytes,
+    /// Its `ETag` as sent.
+    pub etag: Option<String>,
+    /// Its `Last-Modified` as sent.
+    pub last_modified: Option<String>,
+}
+
+/// Fetches user-given addresses under a [`FetchPolicy`].
+#[derive(Debug)]
+pub struct Fetcher {
+    /// Connects to public addresses and to opened networks.
+    guarded: Client,
+    /// Connects anywhere: for hosts that the operator opened by name.
+    opened: Client,
+    openings: Arc<Openings>,
+    policy: FetchPolicy,
+}
+
+impl Fetcher {
+    /// A fetcher under `policy`. Fails with `Misconfigured` where an entry of `allow` cannot be
+    /// read.
+    pub fn new(policy: FetchPolicy) -> Result<Self, FetchError> {
+        let openings = Arc::new(Openings::parse(&policy.allow)?);
+        let resolver = GuardedResolver {
+            openings: openings.clone(),
+        };
+        Ok(Self {
+            guarded: built(client(&policy).dns_resolver(Arc::new(resolver)))?,
+            opened: built(client(&policy))?,
+            openings,
+            policy,
+        })
+    }
+
+    /// Fetches `url` with GET. Only `http` and `https`, no user name or password in the address.
+    pub async fn get(&self, url: &str) -> Result<Fetched, FetchError> {
+        tokio::time::timeout(self.policy.timeout, self.follow(url))
+            .await
+            .unwrap_or_else(|_| Err(FetchError::of(FetchErrorKind::Timeout)))
+    }
+
+    async fn follow(&self, url: &str) -> Result<Fetched, FetchError> {
+        let mut url = parsed(url)?;
+        for _ in 0..=self.policy.max_redirects {
+            let response = self
+                .client_for(&url)?
+                .get(url.clone())
+                .header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")
+                .send()
+                .await
+                .map_err(|error| error::unsent(&url, &error))?;
+            match redirect(&url, &response)? {
+                Some(next) => url = next,
+                None => return self.read(url, response).await,
+            }
+        }
+        Err(FetchError::of(FetchErrorKind::TooManyRedirects))
+    }
+
+    /// The client that may connect to this address, if any may.
+    fn client_for(&self, url: &Url) -> Result<&Client, FetchError> {
+        if self.openings.name(url) {
+            return Ok(&self.opened);
+        }
+        // An address written out is never looked up, so the resolver would not see it. `Url` has
+        // turned every other spelling (octal, hexadecimal, short) into the plain one by now.
+        let literal = match url.host() {
+            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
+            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
+            _ => None,
+        };
+        if literal.is_some_and(|ip| !self.openings.reachable(ip)) {
+            return Err(FetchError::of(FetchErrorKind::PrivateAddress));
+        }
+        Ok(&self.guarded)
+    }
+
+    async fn read(&self, url: Url, mut response: Response) -> Result<Fetched, FetchError> {
+        let status = response.status();
+        if !status.is_success() {
+            return Err(FetchError::of(FetchErrorKind::Status(status.as_u16())));
+        }
+        // What could be decompressed has lost this header; what is left could not be.
+        if let Some(encoding) = header(&response, CONTENT_ENCODING)
+            && !encoding.eq_ignore_ascii_case("identity")
+        {
+            return Err(error::undecodable(&encoding));
+        }
+        let too_large = || error::too_large(self.policy.max_bytes);
+        let limit = self.policy.max_bytes;
+        if response
+            .content_length()
+            .is_some_and(|length| length > limit as u64)
+        {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|error| error::broken(&error))?
+        {
+            if body.len() + piece.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Fetched {
+            url,
+            content_type: header(&response, CONTENT_TYPE),
+            body: body.freeze(),
+            etag: header(&response, ETAG),
+            last_modified: header(&response, LAST_MODIFIED),
+        })
+    }
+}
+
+impl Default for FetchPolicy {
+    /// 10 MB, 20 seconds, 5 redirects, the public internet only.
+    fn default() -> Self {
+        Self {
+            max_bytes: 10 * 1024 * 1024,
+            timeout: Duration::from_secs(20),
+            max_redirects: 5,
+            allow: Vec::new(),
+        }
+    }
+}
+
+/// What both clients share. No proxy from the environment: a proxy would do the look-up itself,
+/// and nothing here would see where the request goes.
+fn client(policy: &FetchPolicy) -> ClientBuilder {
+    Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(policy.timeout)
+        .http1_max_headers(100)
+        .http2_max_header_list_size(64 * 1024)
+        .pool_max_idle_per_host(1)
+        .user_agent(concat!("okra/", env!("CARGO_PKG_VERSION")))
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, FetchError> {
+    builder.build().map_err(|error| {
+        FetchError::new(
+            FetchErrorKind::Misconfigured,
+            format!("The HTTP client could not start: {error}."),
+        )
+    })
+}
+
+/// Looks names up and keeps only the addresses that may be connected to.
+struct GuardedResolver {
+    openings: Arc<Openings>,
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let openings = self.openings.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(|_| error::Lookup::Unknown)?;
+            let reachable = openings.keep_reachable(found)?;
+            Ok(Box::new(reachable.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Openings {
+    fn keep_reachable(
+        &self,
+        found: impl Iterator<Item = SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, error::Lookup> {
+        let mut any = false;
+        let reachable: Vec<SocketAddr> = found
+            .inspect(|_| any = true)
+            .filter(|address| self.reachable(address.ip()))
+            .collect();
+        match (any, reachable.is_empty()) {
+            (_, false) => Ok(reachable),
+            (true, true) => Err(error::Lookup::Private),
+            (false, true) => Err(error::Lookup::Unknown),
+        }
+    }
+}
+
+fn parsed(url: &str) -> Result<Url, FetchError> {
+    let url = url.trim();
+    if url.len() > MAX_URL {
+        return Err(error::invalid("is too long"));
+    }
+    let url = Url::parse(url).map_err(|_| error::invalid("cannot be read"))?;
+    permitted(url)
+}
+
+fn permitted(url: Url) -> Result<Url, FetchError> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(error::invalid("must begin with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(error::invalid("must not hold a user name or password"));
+    }
+    if url.as_str().len() > MAX_URL {
+        return Err(error::invalid("is too long"));
+    }
+    Ok(url)
+}
+
+/// Where the answer sends on to; `None` where it is the page itself.
+fn redirect(url: &Url, response: &Response) -> Result<Option<Url>, FetchError> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let target = header(response, LOCATION).ok_or_else(|| error::invalid_redirect("nowhere"))?;
+    let next = url
+        .join(target.trim())
+        .map_err(|_| error::invalid_redirect("an address that cannot be read"))?;
+    permitted(next).map(Some)
+}
+
+/// A header as text. Bytes beyond ASCII are kept as far as they are UTF-8.
+fn header(response: &Response, name: HeaderName) -> Option<String> {
+    let value = response.headers().get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests;
