@@ -1,52 +1,91 @@
 //! How the lexical score and the cosine make one score, and what that score means.
 
 /// Weighs the lexical score against an embedder's cosine and reads the sum as a probability.
+///
+/// The weights and curves were fitted on public retrieval sets in English and Korean, with questions that no passage
+/// answers mixed in; the crate's quality tests hold them to their promises.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fusion {
-    lexical_weight: f32,
-    calibration: Calibration,
+    embedder: Embedder,
 }
 
-/// A logistic curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Calibration {
-    slope: f32,
-    /// The score that means even odds.
-    midpoint: f32,
+enum Embedder {
+    None,
+    StaticEnglish,
+    Transformer,
 }
 
 impl Fusion {
-    /// No embedder, or one that doesn't know the question's language.
+    /// No embedder: vectors are ignored.
     pub const fn lexical_only() -> Self {
         Self {
-            lexical_weight: 1.0,
-            calibration: Calibration {
-                slope: 10.0,
-                midpoint: 0.4,
-            },
+            embedder: Embedder::None,
         }
     }
 
-    /// The built-in static embedder, for questions in English.
+    /// The built-in static embedder. It knows English: where a question shows another language, its vector is
+    /// ignored, because it would do more harm than good.
     pub const fn static_english() -> Self {
         Self {
-            lexical_weight: 0.6,
-            calibration: Calibration {
-                slope: 10.0,
-                midpoint: 0.4,
-            },
+            embedder: Embedder::StaticEnglish,
         }
     }
 
-    /// A sentence transformer of the all-MiniLM-L6-v2 class.
+    /// A sentence transformer of the all-MiniLM-L6-v2 class or better.
     pub const fn transformer() -> Self {
         Self {
-            lexical_weight: 0.5,
-            calibration: Calibration {
-                slope: 10.0,
-                midpoint: 0.4,
-            },
+            embedder: Embedder::Transformer,
         }
+    }
+
+    /// The similarity below which a question had better be refused, because whatever was found likely doesn't answer
+    /// it. Fitted to keep 95% of the questions that have an answer.
+    pub const fn answer_threshold(&self) -> f32 {
+        ANSWERABLE
+    }
+
+    /// How to score one question.
+    pub(crate) fn scoring(&self, question: &Shown) -> Scoring {
+        let embedder = match self.embedder {
+            _ if !question.has_vector => Embedder::None,
+            Embedder::StaticEnglish if question.other_latin_language => Embedder::None,
+            embedder => embedder,
+        };
+        let (lexical_weight, curve) = match embedder {
+            Embedder::StaticEnglish => (STATIC_LEXICAL_WEIGHT, STATIC_CURVE),
+            Embedder::Transformer => (TRANSFORMER_LEXICAL_WEIGHT, TRANSFORMER_CURVE),
+            Embedder::None if question.latin => (1.0, LATIN_CURVE),
+            Embedder::None => (1.0, OTHER_CURVE),
+        };
+        Scoring {
+            lexical_weight,
+            curve,
+        }
+    }
+}
+
+/// What a question shows that its scoring hangs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    pub(crate) has_vector: bool,
+    /// Whether it is mostly in Latin letters.
+    pub(crate) latin: bool,
+    /// Whether it is in Latin letters and not in English.
+    pub(crate) other_latin_language: bool,
+}
+
+/// A [`Fusion`] made ready for one question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scoring {
+    lexical_weight: f32,
+    curve: &'static Curve,
+}
+
+impl Scoring {
+    /// Whether vectors count at all.
+    pub(crate) fn weighs_vectors(&self) -> bool {
+        self.lexical_weight < 1.0
     }
 
     /// The score that passages are ranked by. A passage without a cosine is ranked by its lexical score alone.
@@ -60,12 +99,100 @@ impl Fusion {
 
     /// The probability that a passage of this score is the right one.
     pub(crate) fn similarity(&self, score: f32) -> f32 {
-        let Calibration { slope, midpoint } = self.calibration;
-        1.0 / (1.0 + (-slope * (score - midpoint)).exp())
+        let after = self.curve.partition_point(|&(known, _)| known <= score);
+        match (
+            after.checked_sub(1).map(|at| self.curve[at]),
+            self.curve.get(after),
+        ) {
+            (Some(low), Some(high)) => {
+                low.1 + (score - low.0) / (high.0 - low.0) * (high.1 - low.1)
+            }
+            (Some((_, probability)), None) => probability,
+            (None, _) => 0.0,
+        }
+    }
+}
+
+const STATIC_LEXICAL_WEIGHT: f32 = 0.7;
+const TRANSFORMER_LEXICAL_WEIGHT: f32 = 0.5;
+
+/// The similarity that all curves give to the score at which to refuse, so that callers need one number.
+const ANSWERABLE: f32 = 0.4;
+
+/// Scores and the probability that the best passage is right; straight lines between. The third point of each curve
+/// is the score that 95% of the answerable questions reach.
+type Curve = [(f32, f32); 10];
+
+/// Lexical scores of questions in Latin letters.
+#[rustfmt::skip]
+const LATIN_CURVE: &Curve = &[
+    (0.0, 0.0), (0.27, 0.03), (0.444, ANSWERABLE), (0.55, 0.52), (0.65, 0.64), (0.75, 0.72), (0.95, 0.82),
+    (1.1, 0.95), (1.4, 0.99), (2.2, 1.0),
+];
+/// Lexical scores of questions in Korean and other scripts.
+#[rustfmt::skip]
+const OTHER_CURVE: &Curve = &[
+    (0.0, 0.0), (0.25, 0.03), (0.408, ANSWERABLE), (0.55, 0.66), (0.65, 0.72), (0.75, 0.77), (0.95, 0.82),
+    (1.15, 0.93), (1.4, 0.99), (2.2, 1.0),
+];
+/// Scores that the static embedder has a share in.
+#[rustfmt::skip]
+const STATIC_CURVE: &Curve = &[
+    (0.0, 0.0), (0.3, 0.02), (0.461, ANSWERABLE), (0.55, 0.5), (0.65, 0.64), (0.75, 0.72), (0.85, 0.77),
+    (0.95, 0.89), (1.2, 0.97), (1.85, 1.0),
+];
+/// Scores that a transformer has a share in.
+#[rustfmt::skip]
+const TRANSFORMER_CURVE: &Curve = &[
+    (0.0, 0.0), (0.25, 0.05), (0.402, ANSWERABLE), (0.45, 0.62), (0.55, 0.77), (0.65, 0.88), (0.85, 0.94),
+    (1.1, 0.98), (1.3, 0.99), (1.6, 1.0),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similarity_rises_with_the_score_from_zero_to_one() {
+        for curve in [LATIN_CURVE, OTHER_CURVE, STATIC_CURVE, TRANSFORMER_CURVE] {
+            let scoring = Scoring {
+                lexical_weight: 0.5,
+                curve,
+            };
+            assert!(
+                curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1),
+                "{curve:?}"
+            );
+            assert_eq!(scoring.similarity(curve[2].0), ANSWERABLE);
+            let all: Vec<f32> = (-200..400)
+                .map(|score| scoring.similarity(score as f32 / 100.0))
+                .collect();
+            assert!(all.is_sorted());
+            assert_eq!((all[0], all[599]), (0.0, 1.0));
+        }
     }
 
-    /// The similarity below which a question had better be refused.
-    pub fn answer_threshold(&self) -> f32 {
-        self.similarity(self.calibration.midpoint)
+    #[test]
+    fn a_vector_counts_where_the_embedder_knows_the_language() {
+        let question = |has_vector, latin, other_latin_language| Shown {
+            has_vector,
+            latin,
+            other_latin_language,
+        };
+        let weighs = |fusion: Fusion, question| fusion.scoring(&question).weighs_vectors();
+        assert!(weighs(
+            Fusion::static_english(),
+            question(true, true, false)
+        ));
+        assert!(!weighs(
+            Fusion::static_english(),
+            question(true, true, true)
+        ));
+        assert!(!weighs(
+            Fusion::static_english(),
+            question(false, true, false)
+        ));
+        assert!(weighs(Fusion::transformer(), question(true, true, true)));
+        assert!(!weighs(Fusion::lexical_only(), question(true, true, false)));
     }
 }

@@ -70,7 +70,8 @@ pub struct Hit {
     pub item: Uuid,
     /// The passage's number within the item.
     pub ordinal: u32,
-    /// How much of the question the passage's words cover: 0 nothing, 1 all of it.
+    /// How much of the question the passage's words cover: 0 nothing; about 1 where a passage of average length has
+    /// each word of a long question once; at most 2.2.
     pub lexical: f32,
     /// The cosine of question and passage, where both have vectors of the same dimension.
     pub cosine: Option<f32>,

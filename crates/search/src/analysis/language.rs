@@ -97,10 +97,15 @@ impl Evidence {
         });
     }
 
+    /// Whether at least half of the words are in Latin letters, and any is.
+    pub(crate) fn is_latin(&self) -> bool {
+        self.latin > 0 && self.latin >= self.other
+    }
+
     /// The language that is clearly ahead of all others.
     pub(crate) fn language(&self) -> Option<Language> {
         // Foreign names in Korean text are not the text.
-        if self.other > self.latin {
+        if !self.is_latin() {
             return None;
         }
         let best = (0..LANGUAGES).max_by(|&a, &b| self.votes[a].total_cmp(&self.votes[b]))?;

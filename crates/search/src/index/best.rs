@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use uuid::Uuid;
 
 use super::Hit;
-use crate::Fusion;
+use crate::fusion::Scoring;
 
 /// See the module.
 pub(super) struct Best {
@@ -57,7 +57,7 @@ impl Best {
         }
     }
 
-    pub(super) fn into_hits(self, fusion: Fusion) -> Vec<Hit> {
+    pub(super) fn into_hits(self, scoring: &Scoring) -> Vec<Hit> {
         self.heap
             .into_sorted_vec()
             .into_iter()
@@ -67,7 +67,7 @@ impl Best {
                 lexical: candidate.lexical,
                 cosine: candidate.cosine,
                 score: candidate.score,
-                similarity: fusion.similarity(candidate.score),
+                similarity: scoring.similarity(candidate.score),
             })
             .collect()
     }

@@ -2,6 +2,7 @@
 
 use super::{Index, Part, Query};
 use crate::analysis::{Evidence, Language, Leg, Scratch, for_each_token, token_terms};
+use crate::fusion::{Scoring, Shown};
 use crate::hash::term_id;
 
 /// Characters of a question that count; a longer one is a pasted document, whose beginning says what it is about.
@@ -28,6 +29,8 @@ pub(super) struct Plan {
     /// Per leg: a document's length is multiplied with it and added to [`Plan::base`].
     slope: [f32; 2],
     base: f32,
+    /// What the score hangs on and means.
+    pub(super) scoring: Scoring,
 }
 
 /// A term and its share in the lexical score.
@@ -35,7 +38,8 @@ pub(super) struct Plan {
 pub(super) struct PlannedTerm {
     pub(super) leg: Leg,
     pub(super) id: u64,
-    /// Score of a document in which the term is infinitely frequent.
+    /// What a document in which the term is infinitely frequent earns: K1 + 1 times what one occurrence earns in a
+    /// document of average length.
     pub(super) weight: f32,
     documents: usize,
 }
@@ -58,7 +62,7 @@ impl Plan {
         for ((terms, doubt), share) in legs.iter_mut().zip(DOUBT).zip(shares) {
             let most: f32 = terms.iter().map(|term| term.weight).sum::<f32>() + doubt;
             for term in terms {
-                term.weight *= share / most;
+                term.weight *= (K1 + 1.0) * share / most;
             }
         }
         let (common, rare) = legs
@@ -74,6 +78,13 @@ impl Plan {
             (total as f64 / live.max(1) as f64).max(1.0) as f32
         };
         Self {
+            scoring: query.fusion.scoring(&Shown {
+                has_vector: query.vector.is_some(),
+                latin: reading.latin,
+                other_latin_language: reading
+                    .shown
+                    .is_some_and(|shown| shown != Language::English),
+            }),
             rare,
             common,
             slope: [Leg::Words, Leg::Grams].map(|leg| K1 * B / average(leg)),
@@ -142,6 +153,8 @@ struct Reading {
     terms: [Vec<u64>; 2],
     /// The language that the question shows.
     shown: Option<Language>,
+    /// Whether it is mostly in Latin letters.
+    latin: bool,
 }
 
 impl Reading {
@@ -171,7 +184,11 @@ impl Reading {
             leg.sort_unstable();
             leg.dedup();
         }
-        Self { terms, shown }
+        Self {
+            terms,
+            shown,
+            latin: evidence.is_latin(),
+        }
     }
 }
 

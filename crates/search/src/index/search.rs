@@ -11,8 +11,8 @@ use std::collections::BinaryHeap;
 use super::best::{Best, Candidate, Ordered};
 use super::plan::{Plan, PlannedTerm};
 use super::{Hit, Index, Part, Query};
-use crate::Fusion;
 use crate::analysis::Leg;
+use crate::fusion::Scoring;
 use crate::segment::postings::{Bitmap, Posting, Postings};
 use crate::vector::QueryVector;
 
@@ -24,27 +24,30 @@ impl Index {
             return Vec::new();
         }
         let plan = Plan::new(self, query);
-        let vector = query.vector.and_then(QueryVector::from_f32);
+        let vector = query
+            .vector
+            .filter(|_| plan.scoring.weighs_vectors())
+            .and_then(QueryVector::from_f32);
         let mut best = Best::new(limit);
         for part in &self.parts {
-            let mut scoring = Scoring::new(part, &plan, query.fusion, vector.as_ref());
-            scoring.add_everywhere(&plan.rare);
-            scoring.offer_best(&plan.common, &mut best);
+            let mut scores = PartScores::new(part, &plan, vector.as_ref());
+            scores.add_everywhere(&plan.rare);
+            scores.offer_best(&plan.common, &mut best);
         }
-        best.into_hits(query.fusion)
+        best.into_hits(&plan.scoring)
     }
 }
 
-/// More than what adding up some three hundred terms, none above one, can lose by rounding.
+/// More than what adding up some three hundred terms, none above a few, can lose by rounding.
 const ROUNDING: f32 = 1e-4;
 
 /// Common terms added before the hopeless are sorted out again.
 const COMMON_AT_ONCE: usize = 4;
 
 /// The scores of one segment's documents, as far as they are known.
-struct Scoring<'a> {
+struct PartScores<'a> {
     part: &'a Part,
-    fusion: Fusion,
+    fusion: Scoring,
     /// Per leg, what one occurrence of a term earns in each document; see [`Plan::share_of_one`].
     shares: [Vec<f32>; 2],
     lexical: Vec<f32>,
@@ -52,8 +55,8 @@ struct Scoring<'a> {
     cosines: Option<Vec<f32>>,
 }
 
-impl<'a> Scoring<'a> {
-    fn new(part: &'a Part, plan: &Plan, fusion: Fusion, vector: Option<&QueryVector>) -> Self {
+impl<'a> PartScores<'a> {
+    fn new(part: &'a Part, plan: &Plan, vector: Option<&QueryVector>) -> Self {
         let documents = part.segment.documents();
         let shares = [Leg::Words, Leg::Grams].map(|leg| {
             documents
@@ -68,7 +71,7 @@ impl<'a> Scoring<'a> {
         });
         Self {
             part,
-            fusion,
+            fusion: plan.scoring,
             shares,
             lexical: vec![0.0; documents.len()],
             cosines,
