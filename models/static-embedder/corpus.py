@@ -27,7 +27,10 @@ HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6", "title"}
 BLOCKS = HEADINGS | {"p", "li", "dd", "dt", "td", "th", "div", "item", "section", "note", "desc"}
 SILENT = {"script", "style", "pre", "code-block", "nav", "comment", "credit", "screen", "synopsis"}
 PASSAGE_CHARACTERS = 600
-# Of each kind: the fewest characters a text may have, and how many texts are used at most.
+# The fit sees texts the length of a question and of a paragraph, not what lies between.
+SHORT, LONG = 80, 215
+MOST_SHORT = 12_000
+# Of each kind: the fewest characters a text may have, and how many are drawn at most.
 KINDS = {
     "headings": (12, 10_000),
     "sentences": (30, 14_000),
@@ -124,7 +127,7 @@ def wordnet(root: Path, kinds: dict[str, list[str]]):
 
 
 def texts(work: Path) -> list[str]:
-    """The fitting texts: of each kind at most its limit, chosen and ordered by a fixed seed."""
+    """The fitting texts, always the same ones in the same order."""
     kinds = {kind: [] for kind in KINDS}
     root = unpack(work)
     pages(root, kinds)
@@ -137,7 +140,10 @@ def texts(work: Path) -> list[str]:
         unique = list(filter(prose, unique))
         shuffle.shuffle(unique)
         chosen |= dict.fromkeys(unique[:most])
-        print(f"{kind}: {len(unique)} found, {min(len(unique), most)} used")
+        print(f"{kind}: {len(unique)} found, {min(len(unique), most)} drawn")
     chosen = list(chosen)
     shuffle.shuffle(chosen)
-    return chosen
+    short = [text for text in chosen if len(text) < SHORT]
+    fitting = [text for text in chosen if len(text) >= LONG] + short[:MOST_SHORT]
+    shuffle.shuffle(fitting)
+    return fitting

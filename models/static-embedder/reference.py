@@ -2,6 +2,8 @@
 finds in them, and the vectors that this model gives to some, computed here without Okra.
 
     python reference.py WORK
+
+WORK is the folder that make.py was given; run this after it.
 """
 
 import json
@@ -12,14 +14,40 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-import corpus
 import model_file
 
 HERE = Path(__file__).parent
 FIXTURE = HERE.parent.parent / "crates/ai/tests/fixtures/static_embedder.json"
-WITH_VECTORS = 24
 
-HAND_WRITTEN = [
+# These also get their vectors computed.
+PROSE = [
+    "How do I get my money back?",
+    "Refunds are paid within five days of the request, to the card that was charged.",
+    "I forgot my password and the reset e-mail never arrives.",
+    "Open Settings, choose Security, then press Reset password.",
+    "Can I change the delivery address after the parcel has been sent?",
+    "Our shop is open from Monday to Friday, 9:00 to 17:30, except on public holidays.",
+    "The app crashes when I upload a photo larger than 10 MB (iPhone 12, iOS 17.4).",
+    "Error 0x80070057: the parameter is incorrect.",
+    "Which plan includes single sign-on and audit logs?",
+    "To cancel a subscription, go to Billing; it then ends with the month that is already paid.",
+    "Does the warranty cover water damage?",
+    "Run `okra serve --listen 127.0.0.1:8080` and open the printed address in a browser.",
+    "We never sell personal data. Visitors may ask for a copy of theirs, or for its deletion.",
+    "My invoice No. 2024-00317 shows VAT of 19%, but our company is exempt.",
+    "Thermal paste dries out after some years, so the processor runs hotter and the fan gets louder.",
+    "SELECT name FROM customers WHERE country = 'NL' ORDER BY name LIMIT 10;",
+    "Photosynthesis turns carbon dioxide and water into glucose and oxygen.",
+    "She had walked the whole coast before anyone thought to ask her why.",
+    "Wie kann ich meine Bestellung stornieren?",
+    "¿Cuánto tarda el envío a Canarias?",
+    "Le remboursement n'apparaît pas encore sur mon relevé.",
+    "ok",
+    "URGENT!!! Payment charged TWICE, please HELP asap :(",
+    "The quick brown fox jumps over the lazy dog. " * 12,
+]
+
+TRICKY = [
     "", " ", "\t\n\r", "hello", "Hello, World!", "I can't see my refund in my history.",
     "How do I reset my password?", "WHAT'S UP???", "e-mail: first.last+tag@example.co.uk",
     "https://example.com/a/b?c=d&e=f#g", "C:\\Users\\x\\file.txt", "$1,234.56 — 20% off!",
@@ -59,22 +87,21 @@ def scrambled(seed: random.Random) -> str:
     return "".join(characters)
 
 
+def case(text: str, tokenizer: Tokenizer, row_of: dict[str, int]) -> dict:
+    found = tokenizer.encode(text, add_special_tokens=False).tokens
+    return {"text": text, "tokens": [row_of[token] for token in found if token in row_of]}
+
+
 def main(work: Path):
     tokens, vectors = model_file.read(HERE / "model.bin")
     row_of = {token: row for row, token in enumerate(tokens)}
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     seed = random.Random(7)
-    prose = seed.sample(corpus.texts(work), 60)
-    texts = prose + HAND_WRITTEN + [scrambled(seed) for _ in range(120)]
-    cases = []
-    for number, text in enumerate(texts):
-        found = tokenizer.encode(text, add_special_tokens=False).tokens
-        rows = [row_of[token] for token in found if token in row_of]
-        case = {"text": text, "tokens": rows}
-        if number < WITH_VECTORS:
-            mean = vectors[rows].mean(axis=0)
-            case["vector"] = np.round(mean / np.linalg.norm(mean), 5).tolist()
-        cases.append(case)
+    texts = PROSE + TRICKY + [scrambled(seed) for _ in range(150)]
+    cases = [case(text, tokenizer, row_of) for text in texts]
+    for with_vector in cases[: len(PROSE)]:
+        mean = vectors[with_vector["tokens"]].mean(axis=0)
+        with_vector["vector"] = np.round(mean / np.linalg.norm(mean), 5).tolist()
     FIXTURE.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
     FIXTURE.write_text(f"[\n{lines}\n]\n")

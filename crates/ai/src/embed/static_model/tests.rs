@@ -81,15 +81,42 @@ fn words_are_cut_and_normalized() {
     check("\u{1f600}", &[]);
 }
 
+/// Questions and answers that share no word of weight: only meaning can tell the answers apart.
 #[test]
-fn meaning_is_nearer_than_wording() {
-    let query = BUILT_IN_EMBEDDER.embed_one("How do I get my money back?");
-    let near = BUILT_IN_EMBEDDER.embed_one("Refunds are paid within five days of the request.");
-    let far = BUILT_IN_EMBEDDER.embed_one("How do I get my cat back down from the tree?");
-    let other =
-        BUILT_IN_EMBEDDER.embed_one("The museum shows paintings of the nineteenth century.");
-    assert!(dot(&query, &near) > dot(&query, &other) + 0.1);
-    assert!(dot(&query, &far) < 0.99);
+fn most_answers_in_other_words_are_found() {
+    let pairs = [
+        (
+            "How do I get my money back?",
+            "Refunds are paid to the customer's card.",
+        ),
+        ("forgot my password", "Resetting lost login credentials"),
+        (
+            "When will the parcel arrive?",
+            "Shipping and delivery times",
+        ),
+        (
+            "The app crashes on my phone",
+            "Troubleshooting mobile software errors",
+        ),
+        (
+            "Are dogs allowed in the hotel?",
+            "Pets and other animals are welcome as guests.",
+        ),
+        (
+            "Is the car insured?",
+            "Vehicles are covered against accidents and theft.",
+        ),
+    ];
+    let answers = pairs.map(|(_, answer)| BUILT_IN_EMBEDDER.embed_one(answer));
+    let found = (0..pairs.len())
+        .filter(|&own| {
+            let query = BUILT_IN_EMBEDDER.embed_one(pairs[own].0);
+            answers
+                .iter()
+                .all(|answer| dot(&query, answer) <= dot(&query, &answers[own]))
+        })
+        .count();
+    assert!(found >= 5, "{found} of {}", pairs.len());
 }
 
 #[test]

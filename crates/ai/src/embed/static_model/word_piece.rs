@@ -9,13 +9,13 @@ use super::words::each_word;
 
 /// What a piece that continues a word starts with in the vocabulary.
 const CONTINUES: &[u8] = b"##";
-const EMPTY: u32 = u32::MAX;
 
-/// An index from spellings to token numbers: open addressing, a fixed quarter to half full. The
-/// spellings stay in the model file.
+/// An index from spellings to token numbers: open addressing, a quarter to half full. A slot holds a
+/// token and its hash, so that the spelling, which stays in the model file, is read for few but the
+/// right one.
 #[derive(Debug)]
 pub(super) struct WordPieces {
-    slots: Box<[u32]>,
+    slots: Box<[Slot]>,
     /// The length in bytes of the longest spelling; nothing longer is tried.
     longest: usize,
 }
@@ -23,15 +23,16 @@ pub(super) struct WordPieces {
 impl WordPieces {
     pub(super) fn index(model: &ModelFile) -> Self {
         let size = (2 * model.count() as usize).next_power_of_two();
-        let mut slots = vec![EMPTY; size].into_boxed_slice();
+        let mut slots = vec![Slot::EMPTY; size].into_boxed_slice();
         let mut longest = 0;
         for token in 0..model.count() {
             longest = longest.max(model.token(token).len());
-            let mut slot = Hash::START.over(model.token(token)).slot(size);
-            while slots[slot] != EMPTY {
-                slot = (slot + 1) & (size - 1);
+            let hash = Hash::START.over(model.token(token));
+            let mut at = hash.slot(size);
+            while !slots[at].is_empty() {
+                at = (at + 1) & (size - 1);
             }
-            slots[slot] = token;
+            slots[at] = Slot { hash, token };
         }
         Self { slots, longest }
     }
@@ -81,15 +82,37 @@ impl WordPieces {
 
     /// The token spelled `prefix` and then `piece`, which together hash to `hash`.
     fn find(&self, model: &ModelFile, hash: Hash, prefix: &[u8], piece: &str) -> Option<u32> {
-        let mut slot = hash.slot(self.slots.len());
-        while self.slots[slot] != EMPTY {
-            let token = self.slots[slot];
-            if model.token(token).strip_prefix(prefix) == Some(piece.as_bytes()) {
-                return Some(token);
+        let mut at = hash.slot(self.slots.len());
+        loop {
+            let slot = self.slots[at];
+            if slot.is_empty() {
+                return None;
             }
-            slot = (slot + 1) & (self.slots.len() - 1);
+            if slot.hash == hash
+                && model.token(slot.token).strip_prefix(prefix) == Some(piece.as_bytes())
+            {
+                return Some(slot.token);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
         }
-        None
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    hash: Hash,
+    token: u32,
+}
+
+impl Slot {
+    /// No model has so many tokens. An `Option` would make the table half as large again.
+    const EMPTY: Self = Self {
+        hash: Hash(0),
+        token: u32::MAX,
+    };
+
+    fn is_empty(self) -> bool {
+        self.token == u32::MAX
     }
 }
 
@@ -104,7 +127,7 @@ fn prefix_hashes(text: &str, start: Hash) -> impl Iterator<Item = (usize, Hash)>
 
 /// FNV-1a of 32 bits. It grows by one byte at a time, so all beginnings of a word cost one pass.
 /// Text cannot be crafted to slow look-ups down: how long they probe depends on the model alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hash(u32);
 
 impl Hash {
