@@ -87,10 +87,10 @@ fn alphabetic_terms(
     scratch: &mut Scratch,
     emit: &mut dyn FnMut(Leg, &str),
 ) {
-    if english::is_stop_word(token) {
-        return;
+    // Pieces of stop words stay: measured, they help, and a question of nothing else still finds something.
+    if !english::is_stop_word(token) {
+        emit(Leg::Words, &latin::stem(script, language, token));
     }
-    emit(Leg::Words, &latin::stem(script, language, token));
     scratch.hold_padded(&without_accents(script, token));
     scratch.windows(ALPHABETIC_GRAM, |gram| emit(Leg::Grams, gram));
 }
@@ -129,3 +129,6 @@ impl Scratch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

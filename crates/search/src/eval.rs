@@ -5,5 +5,5 @@
 mod metrics;
 mod sets;
 
-pub use metrics::{Figures, figures, ndcg, recall, reciprocal_rank};
-pub use sets::{Judged, LoadError, Question, RetrievalSet, Text, load_questions};
+pub use metrics::{Figures, Refusal, figures, ndcg, recall, reciprocal_rank, refusal};
+pub use sets::{Judged, LoadError, Question, RetrievalSet, Text, load_questions, sets_folder};

@@ -113,7 +113,7 @@ impl Scoring {
     }
 }
 
-const STATIC_LEXICAL_WEIGHT: f32 = 0.7;
+const STATIC_LEXICAL_WEIGHT: f32 = 0.65;
 const TRANSFORMER_LEXICAL_WEIGHT: f32 = 0.5;
 
 /// The similarity that all curves give to the score at which to refuse, so that callers need one number.
@@ -126,20 +126,20 @@ type Curve = [(f32, f32); 10];
 /// Lexical scores of questions in Latin letters.
 #[rustfmt::skip]
 const LATIN_CURVE: &Curve = &[
-    (0.0, 0.0), (0.27, 0.03), (0.444, ANSWERABLE), (0.55, 0.52), (0.65, 0.64), (0.75, 0.72), (0.95, 0.82),
+    (0.0, 0.0), (0.27, 0.03), (0.442, ANSWERABLE), (0.55, 0.52), (0.65, 0.64), (0.75, 0.72), (0.95, 0.82),
     (1.1, 0.95), (1.4, 0.99), (2.2, 1.0),
 ];
 /// Lexical scores of questions in Korean and other scripts.
 #[rustfmt::skip]
 const OTHER_CURVE: &Curve = &[
-    (0.0, 0.0), (0.25, 0.03), (0.408, ANSWERABLE), (0.55, 0.66), (0.65, 0.72), (0.75, 0.77), (0.95, 0.82),
+    (0.0, 0.0), (0.28, 0.03), (0.443, ANSWERABLE), (0.55, 0.6), (0.65, 0.69), (0.75, 0.76), (0.95, 0.8),
     (1.15, 0.93), (1.4, 0.99), (2.2, 1.0),
 ];
 /// Scores that the static embedder has a share in.
 #[rustfmt::skip]
 const STATIC_CURVE: &Curve = &[
-    (0.0, 0.0), (0.3, 0.02), (0.461, ANSWERABLE), (0.55, 0.5), (0.65, 0.64), (0.75, 0.72), (0.85, 0.77),
-    (0.95, 0.89), (1.2, 0.97), (1.85, 1.0),
+    (0.0, 0.0), (0.27, 0.02), (0.408, ANSWERABLE), (0.55, 0.55), (0.65, 0.72), (0.75, 0.77), (0.85, 0.84),
+    (0.95, 0.93), (1.15, 0.97), (1.85, 1.0),
 ];
 /// Scores that a transformer has a share in.
 #[rustfmt::skip]

@@ -10,23 +10,21 @@ use crate::hash::{AlreadyHashed, hash};
 ///
 /// Endings are cut until none is left, so "고양이", "고양이를" and "고양이에게만" meet at the same stem even where a
 /// rule cuts a syllable that belongs to the noun. Two syllables are always left, except that a single one stays
-/// where a two-syllable word ends in a particle that hardly ever ends a noun ("돈을").
+/// where what follows hardly ever belongs to the stem ("돈을", "집에서").
 pub(super) fn stem(word: &str) -> Option<&str> {
     if is_empty(word) {
         return None;
     }
     let mut stem = word;
-    while let Some(shorter) = without_ending(stem) {
-        stem = shorter;
+    loop {
+        if let Some(syllable) = without_clear_ending(stem) {
+            return Some(syllable);
+        }
+        match without_ending(stem) {
+            Some(shorter) => stem = shorter,
+            None => return Some(stem),
+        }
     }
-    if syllables(stem) == 2
-        && let Some(noun) = PLAIN_PARTICLES
-            .iter()
-            .find_map(|particle| stem.strip_suffix(particle))
-    {
-        return Some(noun);
-    }
-    Some(stem)
 }
 
 /// Cuts the longest ending that leaves two syllables.
@@ -35,6 +33,12 @@ fn without_ending(word: &str) -> Option<&str> {
         let (left, ending) = word.split_at_checked(word.len().checked_sub(length * SYLLABLE)?)?;
         (syllables(left) >= 2 && is_ending(ending)).then_some(left)
     })
+}
+
+/// The single syllable before an ending that can hardly be part of the stem.
+fn without_clear_ending(stem: &str) -> Option<&str> {
+    let (syllable, ending) = stem.split_at_checked(SYLLABLE)?;
+    CLEAR_ENDINGS.contains(&ending).then_some(syllable)
 }
 
 /// Whether a word is one of [`EMPTY_WORDS`], or an [`EMPTY_ROOTS`] with nothing but endings.
@@ -81,8 +85,12 @@ fn syllables(word: &str) -> usize {
     word.len() / SYLLABLE
 }
 
-/// Particles that leave a one-syllable noun when cut off a two-syllable word.
-const PLAIN_PARTICLES: &[&str] = &["은", "는", "을", "를", "에", "와", "과", "의", "도", "로"];
+/// Endings that may leave a single syllable.
+#[rustfmt::skip]
+const CLEAR_ENDINGS: &[&str] = &[
+    "은", "는", "을", "를", "에", "와", "과", "으로", "에서", "에게", "까지", "부터", "처럼", "으려면", "으면", "습니다",
+    "습니까",
+];
 
 /// Light verbs, question words and words that point: empty in all their forms. Roots that also begin nouns together
 /// with what looks like an ending are left out: 할 (할인, discount), 해 (해지, cancellation).
@@ -93,9 +101,10 @@ const EMPTY_ROOTS: &[&str] = &[
     "무슨", "이것", "그것", "저것", "이거", "그거", "여기", "거기",
 ];
 
-/// Bound nouns, pronouns, conjunctions and forms whose root doesn't qualify for [`EMPTY_ROOTS`].
+/// Particles after a word in other letters, bound nouns, pronouns, conjunctions and forms whose root doesn't qualify for [`EMPTY_ROOTS`].
 #[rustfmt::skip]
 const EMPTY_WORDS: &[&str] = &[
+    "은", "는", "가", "을", "를", "의", "에", "와", "과", "로", "으로", "에서", "에게",
     "것", "거", "것은", "것을", "것이", "것인가", "것인가요", "것입니까", "수", "수가", "수도", "때", "중", "등", "및",
     "몇", "더", "좀", "이", "그", "저", "이런", "그런", "저런", "나", "나는", "내", "내가", "저는", "제", "제가",
     "또는", "또한", "그리고", "하지만", "그러나", "위해", "위한", "대한", "대해", "따라", "통해",

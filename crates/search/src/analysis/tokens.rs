@@ -64,7 +64,7 @@ impl<F: FnMut(Script, &str)> Cutter<F> {
         if c.is_ascii() {
             self.push(c.to_ascii_lowercase());
         } else {
-            c.to_lowercase().for_each(|c| self.push(c));
+            c.to_lowercase().for_each(|c| self.push_mark(c));
         }
     }
 
@@ -85,6 +85,7 @@ impl<F: FnMut(Script, &str)> Cutter<F> {
         self.chars += 1;
     }
 
+    /// Adds a mark, or a letter that may have come apart into a letter and a mark.
     fn push_mark(&mut self, c: char) {
         // 'İ' becomes 'i' and a dot above; without the dot it meets the 'i' that people type.
         if c != '\u{307}' || self.script != Some(Script::Latin) {
@@ -109,8 +110,8 @@ impl<F: FnMut(Script, &str)> Cutter<F> {
             if !ending {
                 (self.emit)(script, &self.token);
             }
+            self.contracted = false;
         }
-        self.contracted = false;
         self.token.clear();
         self.chars = 0;
     }

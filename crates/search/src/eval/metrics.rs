@@ -1,6 +1,7 @@
 //! Metrics of ranked answers. Every one is 0 for the worst ranking and 1 for the best.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::{Question, RetrievalSet};
 
@@ -17,6 +18,46 @@ pub struct Figures {
     pub recall_10: f64,
     /// [`reciprocal_rank`] of the first ten.
     pub mrr_10: f64,
+}
+
+impl Figures {
+    /// What the columns of a row are, as wide as these.
+    pub const HEADER: &str = "nDCG@10 recall@1 recall@5 recall@10 MRR@10";
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:7.4} {:8.4} {:8.4} {:9.4} {:6.4}",
+            self.ndcg_10, self.recall_1, self.recall_5, self.recall_10, self.mrr_10
+        )
+    }
+}
+
+/// How well scores tell questions that have an answer from those that have none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Refusal {
+    /// The score that the share of answerable questions to keep reaches.
+    pub threshold: f32,
+    /// The share of the unanswerable questions that stay below it.
+    pub refused: f64,
+}
+
+/// The threshold that keeps a share `keep` of the questions whose best scores are `answerable`, and what it refuses.
+pub fn refusal(answerable: &[f32], unanswerable: &[f32], keep: f64) -> Refusal {
+    let mut sorted = answerable.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let dropped = (sorted.len() as f64 * (1.0 - keep)).floor() as usize;
+    let threshold = sorted.get(dropped).copied().unwrap_or(0.0);
+    let below = unanswerable
+        .iter()
+        .filter(|&&score| score < threshold)
+        .count();
+    Refusal {
+        threshold,
+        refused: below as f64 / unanswerable.len().max(1) as f64,
+    }
 }
 
 /// Asks `rank` for the ids of the ten best documents of every question and averages the metrics. Questions without a
@@ -102,6 +143,14 @@ mod tests {
         for (got, expected) in got.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-4, "{got} is not {expected}");
         }
+    }
+
+    #[test]
+    fn the_threshold_keeps_the_share_asked_for() {
+        let answerable: Vec<f32> = (0..100).map(|score| score as f32).collect();
+        let unanswerable = [1.0, 4.0, 5.0, 50.0];
+        let refusal = refusal(&answerable, &unanswerable, 0.95);
+        assert_eq!((refusal.threshold, refusal.refused), (5.0, 0.5));
     }
 
     #[test]

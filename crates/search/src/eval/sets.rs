@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::{Change, Document, Hit, Index, QuantizedVector};
 
 /// A folder of `corpus.jsonl`, `queries.jsonl` and `qrels.jsonl`.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +18,9 @@ pub struct RetrievalSet {
     pub corpus: Vec<Text>,
     /// The questions asked.
     pub questions: Vec<Question>,
+    /// Whether titles are indexed. They are where they were written for the document, as headings; a set made of
+    /// encyclopedia articles has one for all passages of an article, which would give answers away.
+    pub titled: bool,
     /// For each question's id, its relevant documents' ids and how relevant they are.
     pub relevant: HashMap<String, HashMap<String, f64>>,
 }
@@ -89,16 +95,58 @@ impl RetrievalSet {
                     .insert(judged.doc_id, judged.score);
             }
         }
+        let name = folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         Ok(Self {
-            name: folder
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            titled: name.starts_with("faq_"),
+            name,
             corpus: read_lines(&folder.join("corpus.jsonl"))?,
             questions: load_questions(&folder.join("queries.jsonl"))?,
             relevant,
         })
     }
+}
+
+impl RetrievalSet {
+    /// Indexes the corpus, each document with the vector that `embed` makes of its title and text.
+    pub fn index(&self, mut embed: impl FnMut(&str) -> Option<QuantizedVector>) -> Index {
+        let mut index = Index::new();
+        let changes = self.corpus.iter().enumerate().map(|(at, text)| {
+            let title = if self.titled { text.title.as_str() } else { "" };
+            let vector = embed(format!("{title}\n{}", text.text).trim_start());
+            Change {
+                item: Uuid::from_u128(at as u128),
+                documents: vec![Document {
+                    ordinal: 0,
+                    title: title.to_owned(),
+                    text: text.text.clone(),
+                    vector,
+                }],
+            }
+        });
+        index.apply(changes.collect());
+        index
+    }
+
+    /// The ids of the documents that an index made by [`RetrievalSet::index`] found.
+    pub fn ids(&self, hits: &[Hit]) -> Vec<String> {
+        hits.iter()
+            .filter_map(|hit| self.corpus.get(hit.item.as_u128() as usize))
+            .map(|text| text.id.clone())
+            .collect()
+    }
+}
+
+/// Where the public retrieval sets are: the folder that `OKRA_RETRIEVAL_SETS` names, else one that lies beside the
+/// workspace, else nowhere.
+pub fn sets_folder() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("OKRA_RETRIEVAL_SETS") {
+        return Some(folder.into());
+    }
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/retrieval");
+    beside.is_dir().then_some(beside)
 }
 
 /// Reads questions from a file of JSON lines.

@@ -9,12 +9,28 @@ use crate::hash::term_id;
 const MOST_CHARACTERS: usize = 4096;
 /// Terms of a question that count, per leg: the rarest, which tell the most. Bounds the time of a search.
 const MOST_TERMS: [usize; 2] = [64, 256];
-/// Added to the most that a leg could score, so that covering a question of a single common word doesn't look as good
-/// as covering a long one. Measured: a constant near the weight of one rare word separates answerable questions best.
-const DOUBT: [f32; 2] = [8.0, 24.0];
-/// Weight of the grams next to the words. English has a good stemmer; other languages need the grams more.
-const GRAMS_ENGLISH: f32 = 0.3;
-const GRAMS_OTHER: f32 = 0.5;
+/// Added to the most that the words could score, so that covering a question of a single common word doesn't look as
+/// good as covering a long one. Measured: about the weight of one rare word separates answerable questions best.
+const DOUBT_WORDS: f32 = 8.0;
+
+/// How the grams count next to the words.
+struct Grams {
+    /// Their weight, the words' being one.
+    weight: f32,
+    /// As [`DOUBT_WORDS`].
+    doubt: f32,
+}
+
+/// English has a good stemmer, so its grams only have to forgive.
+const ENGLISH_GRAMS: Grams = Grams {
+    weight: 0.3,
+    doubt: 24.0,
+};
+/// Other languages need the grams to find inflected and compound words.
+const OTHER_GRAMS: Grams = Grams {
+    weight: 0.5,
+    doubt: 8.0,
+};
 
 /// BM25's saturation and length normalization, at the values of the literature.
 const K1: f32 = 1.2;
@@ -53,13 +69,13 @@ impl Plan {
         let reading = Reading::new(index, query.text);
         let mut legs = [Leg::Words, Leg::Grams]
             .map(|leg| weighted_by_rarity(index, leg, &reading.terms[leg as usize]));
-        let lambda = if reading.shown == Some(Language::English) {
-            GRAMS_ENGLISH
-        } else {
-            GRAMS_OTHER
+        let grams = match reading.shown {
+            Some(Language::English) => ENGLISH_GRAMS,
+            _ => OTHER_GRAMS,
         };
-        let shares = shares(&legs, lambda);
-        for ((terms, doubt), share) in legs.iter_mut().zip(DOUBT).zip(shares) {
+        let shares = shares(&legs, grams.weight);
+        let doubts = [DOUBT_WORDS, grams.doubt];
+        for ((terms, doubt), share) in legs.iter_mut().zip(doubts).zip(shares) {
             let most: f32 = terms.iter().map(|term| term.weight).sum::<f32>() + doubt;
             for term in terms {
                 term.weight *= (K1 + 1.0) * share / most;
@@ -120,11 +136,11 @@ fn weighted_by_rarity(index: &Index, leg: Leg, ids: &[u64]) -> Vec<PlannedTerm> 
 }
 
 /// How the score is shared between the legs; a leg in which the question has no terms leaves it all to the other.
-fn shares(legs: &[Vec<PlannedTerm>; 2], lambda: f32) -> [f32; 2] {
+fn shares(legs: &[Vec<PlannedTerm>; 2], gram_weight: f32) -> [f32; 2] {
     match legs {
         [_, grams] if grams.is_empty() => [1.0, 0.0],
         [words, _] if words.is_empty() => [0.0, 1.0],
-        _ => [1.0 / (1.0 + lambda), lambda / (1.0 + lambda)],
+        _ => [1.0, gram_weight].map(|weight| weight / (1.0 + gram_weight)),
     }
 }
 
