@@ -136,3 +136,79 @@ fn dot_portable(query: &[i16], vector: &[i8]) -> i32 {
         .map(|(&q, &v)| i32::from(q) * i32::from(v))
         .sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cosine(a: &[f32], b: &[f32]) -> f32 {
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()) as f32
+    }
+
+    #[test]
+    fn bytes_are_read_back() {
+        let vector = QuantizedVector::from_f32(&[0.5, -1.0, 0.25]);
+        assert_eq!(vector.codes.as_ref(), [64, -127, 32]);
+        assert_eq!(
+            QuantizedVector::from_bytes(&vector.to_bytes()),
+            Some(vector)
+        );
+        assert_eq!(QuantizedVector::from_bytes(&[0, 0, 0]), None);
+        assert_eq!(QuantizedVector::from_bytes(&f32::NAN.to_le_bytes()), None);
+        let empty = QuantizedVector::from_f32(&[]);
+        assert_eq!(QuantizedVector::from_bytes(&empty.to_bytes()), Some(empty));
+    }
+
+    #[test]
+    fn vectors_without_direction_are_zero() {
+        for vector in [
+            &[0.0, 0.0][..],
+            &[f32::NAN, 1.0],
+            &[1.0, f32::NEG_INFINITY],
+            &[1e-42, 0.0],
+        ] {
+            let quantized = QuantizedVector::from_f32(vector);
+            assert_eq!(quantized.scale, 0.0);
+            assert!(quantized.codes.iter().all(|&code| code == 0));
+            assert!(QueryVector::from_f32(vector).is_none());
+        }
+        assert!(QueryVector::from_f32(&[]).is_none());
+    }
+
+    #[test]
+    fn sums_do_not_overflow() {
+        for dimensions in [1, 4096, 100_000] {
+            let vector = vec![1.0; dimensions];
+            let query = QueryVector::from_f32(&vector).unwrap();
+            let stored = QuantizedVector::from_f32(&vector);
+            query.scan(&stored.codes, &[stored.scale], |_, cosine| {
+                assert!((cosine - 1.0).abs() < 1e-3, "{dimensions}: {cosine}");
+            });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_scan_gives_cosines_on_every_path(
+            (query, vectors) in (1_usize..70).prop_flat_map(|dimensions| (
+                prop::collection::vec(-1.0_f32..1.0, dimensions),
+                prop::collection::vec(prop::collection::vec(-1.0_f32..1.0, dimensions), 1..5),
+            )),
+        ) {
+            let Some(quantized) = QueryVector::from_f32(&query) else { return Ok(()) };
+            let stored: Vec<QuantizedVector> = vectors.iter().map(|vector| QuantizedVector::from_f32(vector)).collect();
+            let codes: Vec<i8> = stored.iter().flat_map(|vector| vector.codes.iter().copied()).collect();
+            let scales: Vec<f32> = stored.iter().map(|vector| vector.scale).collect();
+            let mut got = Vec::new();
+            quantized.scan(&codes, &scales, |_, cosine| got.push(cosine));
+            for ((vector, stored), got) in vectors.iter().zip(&stored).zip(&got) {
+                prop_assert!((cosine(&query, vector) - got).abs() < 0.02);
+                prop_assert_eq!(dot_product()(&quantized.codes, &stored.codes), dot_portable(&quantized.codes, &stored.codes));
+            }
+        }
+    }
+}
