@@ -1,0 +1,58 @@
+//! How much of a hostile file's wishes are granted. Made by the engine from its configuration,
+//! checked by every reader.
+
+use std::time::{Duration, Instant};
+
+use crate::ExtractError;
+
+/// Bounds on what one extraction may produce or use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Most characters of text a document may hold.
+    pub max_output_chars: usize,
+    /// Most pages of a PDF that are read; a longer one is refused.
+    pub max_pages: usize,
+    /// Most bytes a packed file (docx, xlsx) may unpack to, all entries together.
+    pub max_unpacked_bytes: u64,
+    /// Most bytes that one byte of a packed file's entry may unpack to, once the entry is over 4 MiB.
+    pub max_unpack_ratio: u64,
+    /// Most entries in a packed file.
+    pub max_entries: usize,
+    /// Deepest nesting of JSON values.
+    pub max_depth: usize,
+    /// When the work must be over. It is checked between pages, rows and blocks, and the caller gets
+    /// its answer then even when a third-party parser is still busy.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for Limits {
+    /// 20 million characters, 5,000 pages, 256 MiB unpacked at 1:200, 10,000 entries, 128 levels, no
+    /// deadline.
+    fn default() -> Self {
+        Self {
+            max_output_chars: 20_000_000,
+            max_pages: 5_000,
+            max_unpacked_bytes: 256 << 20,
+            max_unpack_ratio: 200,
+            max_entries: 10_000,
+            max_depth: 128,
+            deadline: None,
+        }
+    }
+}
+
+impl Limits {
+    /// Fails once the deadline has passed.
+    pub(crate) fn check_deadline(&self) -> Result<(), ExtractError> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(ExtractError::OutOfTime),
+            _ => Ok(()),
+        }
+    }
+
+    /// The time left, `None` where there is no deadline.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}

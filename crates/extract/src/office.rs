@@ -1,0 +1,116 @@
+//! Word documents and Excel workbooks, through office_oxide, after their packing has been checked.
+
+mod archive;
+
+use std::io::Cursor;
+
+use archive::Package;
+use office_oxide::format::DocumentFormat;
+use office_oxide::options::ParseOptions;
+use office_oxide::xlsx::XlsxDocument;
+use office_oxide::xlsx::workbook::SheetState;
+use office_oxide::xlsx::worksheet::Worksheet;
+
+use crate::guard::{self, Abandoned};
+use crate::record::RecordWriter;
+use crate::sink::BlockSink;
+use crate::{BlockKind, Document, ExtractError, Format, Limits, html};
+
+/// Reads a Word document.
+pub(crate) fn read_docx(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+    archive::check(bytes, Package::Word, limits)?;
+    read_package(bytes, Format::Docx, limits, |document, limits, _| {
+        let mut sink = BlockSink::new(limits);
+        if let Some(title) = document.to_ir().metadata.title {
+            sink.set_title(&title);
+        }
+        // Its HTML rather than its Markdown: text needs no escaping there, and cells keep their blocks.
+        html::read_fragment_into(&document.to_html(), &mut sink)?;
+        Ok(sink.finish())
+    })
+}
+
+/// Reads an Excel workbook: each sheet under its name, each row a record.
+pub(crate) fn read_xlsx(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+    archive::check(bytes, Package::Excel, limits)?;
+    read_package(
+        bytes,
+        Format::Xlsx,
+        limits,
+        |document, limits, abandoned| {
+            let workbook = document
+                .as_xlsx()
+                .ok_or_else(|| ExtractError::damaged("it holds no sheets"))?;
+            let mut sink = BlockSink::new(limits);
+            for (place, sheet) in workbook.worksheets.iter().enumerate() {
+                // What its author hid from readers of the workbook is hidden from a chatbot's visitors too.
+                let info = workbook.workbook.sheets.get(place);
+                if info.is_some_and(|info| info.state != SheetState::Visible) {
+                    continue;
+                }
+                if workbook.worksheets.len() > 1 {
+                    sink.push(BlockKind::Heading(2), &sheet.name)?;
+                }
+                read_sheet(workbook, sheet, &mut sink, abandoned)?;
+            }
+            Ok(sink.finish())
+        },
+    )
+}
+
+fn read_package(
+    bytes: &[u8],
+    format: Format,
+    limits: &Limits,
+    read: impl FnOnce(&office_oxide::Document, &Limits, &Abandoned) -> Result<Document, ExtractError>
+    + Send
+    + 'static,
+) -> Result<Document, ExtractError> {
+    let owned = Cursor::new(bytes.to_vec());
+    let limits_there = limits.clone();
+    guard::run(limits, move |abandoned| {
+        let kind = match format {
+            Format::Xlsx => DocumentFormat::Xlsx,
+            _ => DocumentFormat::Docx,
+        };
+        let options = parse_options(&limits_there);
+        let document = office_oxide::Document::from_reader_with(owned, kind, &options)
+            .map_err(|_| ExtractError::damaged("its contents could not be understood"))?;
+        abandoned.check()?;
+        read(&document, &limits_there, abandoned)
+    })
+}
+
+fn parse_options(limits: &Limits) -> ParseOptions {
+    let mut options = ParseOptions::default();
+    options.limits = office_oxide::limits::Limits::strict();
+    options.limits.package_bytes = limits.max_unpacked_bytes;
+    options.limits.part_bytes = limits.max_unpacked_bytes;
+    options.limits.package_entries = limits.max_entries;
+    options.limits.text_chars = limits.max_output_chars;
+    options
+}
+
+fn read_sheet(
+    workbook: &XlsxDocument,
+    sheet: &Worksheet,
+    sink: &mut BlockSink<'_>,
+    abandoned: &Abandoned,
+) -> Result<(), ExtractError> {
+    let mut writer = RecordWriter::new();
+    for row in &sheet.rows {
+        abandoned.check()?;
+        let cells: Vec<(usize, String)> = row
+            .cells
+            .iter()
+            .map(|cell| {
+                (
+                    cell.reference.col as usize,
+                    workbook.format_cell_value(cell),
+                )
+            })
+            .collect();
+        writer.row(&cells, sink)?;
+    }
+    writer.finish(sink)
+}
