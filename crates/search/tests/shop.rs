@@ -1,10 +1,6 @@
 //! The ranking on the help pages of an invented outdoor shop, in English and Korean; needs nothing but this folder.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests that print their figures"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
 
