@@ -1,1 +1,149 @@
-//! engine
+//! The use cases: answer a turn, find knowledge, take items in, and the worker that does it in the
+//! background. Knows the store, the models, the extractors and the ranking; knows nothing of HTTP
+//! edges or command lines.
+
+pub mod chat;
+mod extractive;
+pub mod fetch;
+mod indexes;
+mod ingest;
+mod prompt;
+mod retrieve;
+mod tokens;
+pub mod upload;
+pub mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use okra_ai::chat::ChatModel;
+use okra_ai::embed::Embedder;
+
+use okra_store::Store;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use fetch::Fetcher;
+use indexes::Indexes;
+pub use okra_extract::{Format, Unsupported};
+pub use okra_search::Fusion;
+pub use retrieve::Passage;
+
+/// What the engine is made of; built once by the composition root.
+pub struct Parts {
+    /// All durable state.
+    pub store: Store,
+    /// Makes vectors of passages and questions.
+    pub embedder: Arc<dyn Embedder>,
+    /// How the embedder's cosine is weighed against the words.
+    pub fusion: Fusion,
+    /// Reaches the model provider, for chatbots with the server's key or one of their own.
+    pub chat_model: ChatModel,
+    /// Fetches user-given addresses.
+    pub fetcher: Fetcher,
+    /// Limits and choices.
+    pub options: Options,
+}
+
+/// Limits and choices of the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The configured model provider's name, as answers record it; `None` where there is none.
+    pub provider: Option<String>,
+    /// What answers where no provider is configured.
+    pub fallback: Fallback,
+    /// Passages given to an answer at most.
+    pub passages: usize,
+    /// Messages of history that a turn sees at most.
+    pub history_messages: u32,
+    /// Tokens of a prompt at most, by our estimate.
+    pub prompt_tokens: usize,
+    /// Tokens of an answer at most; `None` leaves it to the provider.
+    pub answer_tokens: Option<u32>,
+    /// Memory that search indexes may take together, in bytes. One index is always kept.
+    pub index_cache_bytes: usize,
+    /// How long reading one document may take.
+    pub extract_time: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            provider: None,
+            fallback: Fallback::Extractive,
+            passages: 8,
+            history_messages: 20,
+            prompt_tokens: 8_000,
+            answer_tokens: None,
+            index_cache_bytes: 512 * 1024 * 1024,
+            extract_time: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What answers where no model provider is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// The best passage's own sentences.
+    Extractive,
+    /// Nobody: the turn fails and says what to configure.
+    Error,
+}
+
+/// The use cases over one set of parts.
+pub struct Engine {
+    parts: Parts,
+    indexes: Indexes,
+    /// Tells waiting workers that there is a job.
+    jobs: Notify,
+    /// Turns and jobs under way, so that a shutdown can wait for them.
+    running: TaskTracker,
+    /// Cancelled when the server stops: workers give their jobs back.
+    stopping: CancellationToken,
+}
+
+impl Engine {
+    /// An engine at rest: nothing runs until it is asked.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            indexes: Indexes::new(parts.options.index_cache_bytes),
+            parts,
+            jobs: Notify::new(),
+            running: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    /// The store, for plain reads and writes.
+    pub fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    /// Tells the workers that a job was stored. Missing this call costs them a second, no more.
+    pub fn wake_workers(&self) {
+        self.jobs.notify_waiters();
+    }
+
+    /// Asks for every item that was embedded by another model to be read again; gives how many.
+    pub async fn reread_foreign_items(&self) -> okra_domain::error::Result<u64> {
+        let space = self.parts.embedder.space();
+        self.parts.store.reread_items_outside(space).await
+    }
+
+    /// Stops: workers give their jobs back at once, running turns are waited for, `patience` at
+    /// most.
+    pub async fn shut_down(&self, patience: Duration) {
+        self.stopping.cancel();
+        self.running.close();
+        if tokio::time::timeout(patience, self.running.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                running = self.running.len(),
+                "stopped without waiting longer for running turns"
+            );
+        }
+    }
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary `okra`.
+
+fn main() -> std::process::ExitCode {
+    okra_server::cli::main()
+}

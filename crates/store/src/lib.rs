@@ -19,6 +19,8 @@ pub mod testing;
 use okra_domain::Clock;
 use okra_domain::error::Result;
 
+pub use chatbots::SlugChoice;
+
 use blobs::Blobs;
 use db::{Db, params};
 

@@ -1,0 +1,383 @@
+//! Answering a turn: open it, retrieve, prompt, generate, finish it.
+//!
+//! The turn runs in a task of its own. Whoever asked holds a [`Turn`]; dropping it (a closed tab)
+//! cancels the model call, and the turn is finished in the store all the same. A turn ends in
+//! exactly one [`TurnEvent::Done`] or [`TurnEvent::Failed`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use okra_ai::chat::{ChatDelta, ChatRequest};
+use okra_ai::error::{ProviderError, ProviderErrorKind};
+use okra_domain::chatbot::Chatbot;
+use okra_domain::error::Result;
+use okra_domain::session::{CitedSource, Message, SenderType, Session};
+use okra_domain::{Error, ErrorKind, MessageId};
+use okra_store::sessions::{OpenTurn, SessionKey, UserMessage};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::extractive::{self, Kind};
+use crate::prompt::{self, Said};
+use crate::retrieve::Passage;
+use crate::{Engine, Fallback};
+
+/// What a visitor asks, and in which session.
+#[derive(Debug, Clone)]
+pub struct TurnRequest {
+    /// The session, found or made.
+    pub session: SessionKey,
+    /// The message to answer.
+    pub message: UserMessage,
+    /// What the client says was said before; used only where the session holds no history.
+    pub earlier: Vec<(SenderType, String)>,
+}
+
+/// What happens in a turn, in order.
+#[derive(Debug)]
+pub enum TurnEvent {
+    /// The passages that the answer is given. At most once, before any text.
+    Sources(Vec<CitedSource>),
+    /// More of the answer.
+    Delta(String),
+    /// The stored answer; the last event.
+    Done(Box<Message>),
+    /// Why there is no whole answer; the last event.
+    Failed(Error),
+}
+
+/// A turn under way. Dropping it cancels the turn.
+#[derive(Debug)]
+pub struct Turn {
+    /// The session, with the visitor's message as its last.
+    pub session: Session,
+    /// The id that the answer will have.
+    pub message_id: MessageId,
+    events: mpsc::Receiver<TurnEvent>,
+    ended: bool,
+    _cancel: DropGuard,
+}
+
+/// Events that may wait for a slow reader before the model is slowed down too.
+const EVENTS: usize = 64;
+/// The lowest similarity of a passage that a model is given.
+const MIN_SIMILARITY: f32 = 0.05;
+
+impl Turn {
+    /// The next event; `None` after the last.
+    pub async fn next(&mut self) -> Option<TurnEvent> {
+        if self.ended {
+            return None;
+        }
+        let event = self.events.recv().await.unwrap_or_else(|| {
+            // The task ended without its last event: it panicked, and the log has it.
+            TurnEvent::Failed(Error::internal("the turn's task stopped", "no last event"))
+        });
+        self.ended = matches!(event, TurnEvent::Done(_) | TurnEvent::Failed(_));
+        Some(event)
+    }
+
+    /// Waits for the end: the stored answer with the passages it was given.
+    pub async fn answer(mut self) -> Result<(Message, Vec<CitedSource>)> {
+        let mut sources = Vec::new();
+        while let Some(event) = self.next().await {
+            match event {
+                TurnEvent::Sources(given) => sources = given,
+                TurnEvent::Delta(_) => {}
+                TurnEvent::Done(message) => return Ok((*message, sources)),
+                TurnEvent::Failed(error) => return Err(error),
+            }
+        }
+        Err(Error::internal("a turn had no end", "no last event"))
+    }
+}
+
+/// The answer as it grows; what is there when the turn ends is what is stored.
+#[derive(Default)]
+struct Draft {
+    text: String,
+    sources: Vec<CitedSource>,
+    answered_by: Option<&'static str>,
+    model: Option<String>,
+    provider: Option<String>,
+    tokens: i64,
+    retrieval: Duration,
+    first_text: Option<Duration>,
+}
+
+/// How a turn ended.
+enum End {
+    Complete,
+    Cancelled,
+    Failed(Error),
+}
+
+struct Running {
+    chatbot: Chatbot,
+    question: String,
+    history: Vec<Said>,
+    answer_id: MessageId,
+    open: OpenTurn,
+    started: Instant,
+    events: mpsc::Sender<TurnEvent>,
+    cancelled: CancellationToken,
+}
+
+impl Engine {
+    /// Stores the visitor's message and begins to answer it. Fails where nothing was stored:
+    /// an unknown session, a chatbot that is switched off, a store that does not answer.
+    pub async fn begin_turn(
+        self: &Arc<Self>,
+        chatbot: &Chatbot,
+        request: TurnRequest,
+    ) -> Result<Turn> {
+        if !chatbot.active {
+            let message = "This chatbot is switched off (active is false).";
+            return Err(Error::new(ErrorKind::Forbidden, message));
+        }
+        let question = request.message.content.clone();
+        let history = self.parts.options.history_messages;
+        let store = &self.parts.store;
+        let open = store
+            .open_turn(chatbot, &request.session, request.message, history)
+            .await?;
+        let (sender, events) = mpsc::channel(EVENTS);
+        let cancelled = CancellationToken::new();
+        let answer_id = MessageId::new();
+        let turn = Turn {
+            session: open.session.clone(),
+            message_id: answer_id,
+            events,
+            ended: false,
+            _cancel: cancelled.clone().drop_guard(),
+        };
+        let running = Running {
+            chatbot: chatbot.clone(),
+            question,
+            history: history_of(&open, request.earlier),
+            answer_id,
+            open,
+            started: Instant::now(),
+            events: sender,
+            cancelled,
+        };
+        let engine = self.clone();
+        self.running.spawn(async move { engine.run(running).await });
+        Ok(turn)
+    }
+
+    async fn run(&self, turn: Running) {
+        let mut draft = Draft::default();
+        let end = tokio::select! {
+            biased;
+            () = turn.cancelled.cancelled() => End::Cancelled,
+            result = self.generate(&turn, &mut draft) => match result {
+                Ok(()) => End::Complete,
+                Err(error) => End::Failed(error),
+            },
+        };
+        self.finish(turn, draft, end).await;
+    }
+
+    async fn generate(&self, turn: &Running, draft: &mut Draft) -> Result<()> {
+        let options = &self.parts.options;
+        let own_key = turn.chatbot.openai_api_key.is_some();
+        let provider = options
+            .provider
+            .clone()
+            .or(own_key.then(|| "openai".to_owned()));
+        if provider.is_none() && options.fallback == Fallback::Error {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "No model provider is configured. Set OPENAI_API_KEY, or OPENAI_BASE_URL for \
+                 another server, or OKRA_LLM_FALLBACK=extractive.",
+            ));
+        }
+        let minimum = MIN_SIMILARITY;
+        let passages = self
+            .retrieve(&turn.chatbot, &turn.question, options.passages, minimum)
+            .await?;
+        draft.retrieval = turn.started.elapsed();
+        match provider {
+            Some(provider) => {
+                draft.provider = Some(provider);
+                self.ask_model(turn, &passages, draft).await
+            }
+            None => extract(turn, &passages, draft).await,
+        }
+    }
+
+    async fn ask_model(
+        &self,
+        turn: &Running,
+        passages: &[Passage],
+        draft: &mut Draft,
+    ) -> Result<()> {
+        let options = &self.parts.options;
+        draft.answered_by = Some("model");
+        draft.model = Some(turn.chatbot.settings.model.clone());
+        draft.sources = passages.iter().map(Passage::cited).collect();
+        turn.send(TurnEvent::Sources(draft.sources.clone())).await;
+        let budget = options.prompt_tokens;
+        let request = ChatRequest {
+            model: turn.chatbot.settings.model.clone(),
+            messages: prompt::build(
+                &turn.chatbot,
+                passages,
+                &turn.history,
+                &turn.question,
+                budget,
+            ),
+            api_key: turn.chatbot.openai_api_key.clone(),
+            temperature: None,
+            max_output_tokens: options.answer_tokens,
+        };
+        let stream = self.parts.chat_model.stream(request).await;
+        let mut stream = stream.map_err(provider_error)?;
+        while let Some(delta) = stream.next().await {
+            match delta.map_err(provider_error)? {
+                ChatDelta::Text(text) => {
+                    draft
+                        .first_text
+                        .get_or_insert_with(|| turn.started.elapsed());
+                    draft.text.push_str(&text);
+                    turn.send(TurnEvent::Delta(text)).await;
+                }
+                ChatDelta::Done { usage, model, .. } => {
+                    draft.tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
+                    draft.model = model.or(draft.model.take());
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Provider,
+            "The model provider's answer broke off.",
+        ))
+    }
+
+    /// Stores the answer, whatever became of it, and sends the last event.
+    async fn finish(&self, turn: Running, draft: Draft, end: End) {
+        let (ended, error) = match end {
+            End::Complete => ("complete", None),
+            End::Cancelled => ("cancelled", None),
+            End::Failed(error) => ("failed", Some(error)),
+        };
+        metrics::counter!("okra_turns_total", "ended" => ended).increment(1);
+        metrics::histogram!("okra_turn_seconds").record(turn.started.elapsed());
+        let message = Message {
+            id: turn.answer_id,
+            session_id: turn.open.session.id,
+            sender_type: SenderType::Bot,
+            metadata: metadata(&turn, &draft, ended, error.as_ref()),
+            content: draft.text,
+            attachments: None,
+            model: draft.model,
+            provider: draft.provider,
+            tokens_used: draft.tokens,
+            created_at: self.parts.store.clock().now(),
+        };
+        let stored = self.parts.store.finish_turn(&turn.chatbot, &message).await;
+        if let Err(error) = &stored {
+            let cause = error.source.as_ref().map(ToString::to_string);
+            tracing::error!(%error, cause, session = %message.session_id, "an answer was not stored");
+        }
+        let last = match (error, stored) {
+            (Some(error), _) | (None, Err(error)) => TurnEvent::Failed(error),
+            (None, Ok(())) => TurnEvent::Done(Box::new(message)),
+        };
+        // A turn that was cancelled has no reader any more.
+        let _ = turn.events.send(last).await;
+    }
+}
+
+impl Running {
+    /// Hands an event to the reader. Where the reader is gone the turn is cancelled at its next
+    /// step, so there is nothing to do about it here.
+    async fn send(&self, event: TurnEvent) {
+        let _ = self.events.send(event).await;
+    }
+}
+
+async fn extract(turn: &Running, passages: &[Passage], draft: &mut Draft) -> Result<()> {
+    let extract = extractive::answer(&turn.question, passages);
+    draft.answered_by = Some(match extract.kind {
+        Kind::Pair => "qna",
+        Kind::Passage => "passage",
+        Kind::Nothing => "nothing",
+    });
+    let source = extract.source.and_then(|index| passages.get(index));
+    draft.sources = source.map(Passage::cited).into_iter().collect();
+    turn.send(TurnEvent::Sources(draft.sources.clone())).await;
+    draft.first_text = Some(turn.started.elapsed());
+    draft.text = extract.text.clone();
+    turn.send(TurnEvent::Delta(extract.text)).await;
+    Ok(())
+}
+
+/// What was said before: the store's history where there is one, else what the client claims.
+fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>) -> Vec<Said> {
+    if open.history.is_empty() {
+        let said = |(by, text)| Said { by, text };
+        return earlier.into_iter().map(said).collect();
+    }
+    let said = |message: &Message| Said {
+        by: message.sender_type,
+        text: message.content.clone(),
+    };
+    open.history.iter().map(said).collect()
+}
+
+fn metadata(
+    turn: &Running,
+    draft: &Draft,
+    ended: &str,
+    error: Option<&Error>,
+) -> Map<String, Value> {
+    let sources: Vec<Value> = draft
+        .sources
+        .iter()
+        .map(|source| {
+            json!({
+                "knowledge_id": source.knowledge_id,
+                "title": source.title,
+                "url": source.url,
+                "chunk": source.chunk,
+                "page": source.page,
+                "similarity": source.similarity,
+            })
+        })
+        .collect();
+    let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let mut metadata = Map::new();
+    metadata.insert("answered_by".to_owned(), json!(draft.answered_by));
+    metadata.insert("model_used".to_owned(), json!(draft.model.is_some()));
+    metadata.insert("ended".to_owned(), json!(ended));
+    metadata.insert("sources".to_owned(), Value::Array(sources));
+    metadata.insert(
+        "timings_ms".to_owned(),
+        json!({
+            "retrieval": millis(draft.retrieval),
+            "first_text": draft.first_text.map(millis),
+            "total": millis(turn.started.elapsed()),
+        }),
+    );
+    if let Some(error) = error {
+        let shown = match error.kind {
+            ErrorKind::Internal => "an internal error, which the server's log tells",
+            _ => error.message.as_str(),
+        };
+        metadata.insert("error".to_owned(), json!(shown));
+    }
+    metadata
+}
+
+fn provider_error(error: ProviderError) -> Error {
+    let kind = match error.kind {
+        ProviderErrorKind::NotConfigured => ErrorKind::Unavailable,
+        _ => ErrorKind::Provider,
+    };
+    let message = format!("The model provider failed: {}", error.message);
+    Error::new(kind, message)
+}

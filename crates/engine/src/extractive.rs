@@ -1,0 +1,228 @@
+//! Answering without a model: a strongly matching Q&A pair word for word, else the sentences of the
+//! best passage that answer, else an honest "I don't know". Pure.
+
+use okra_search::{Change, Document, Fusion, Index, Query};
+use unicode_segmentation::UnicodeSegmentation;
+use uuid::Uuid;
+
+use crate::retrieve::Passage;
+
+/// From this similarity on, a Q&A pair's answer is given word for word.
+const VERBATIM_SIMILARITY: f32 = 0.5;
+/// The most characters of an extracted answer.
+const MAX_CHARS: usize = 600;
+/// A sentence joins the answer where it scores at least this share of the best one.
+const JOINS: f32 = 0.6;
+
+/// An answer made without a model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Extract {
+    pub(crate) text: String,
+    pub(crate) kind: Kind,
+    /// Which of the passages it rests on.
+    pub(crate) source: Option<usize>,
+}
+
+/// How an answer came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A Q&A pair, word for word.
+    Pair,
+    /// Sentences of a passage.
+    Passage,
+    /// Nothing was found.
+    Nothing,
+}
+
+/// The best answer to `question` that `passages`, best first, hold.
+pub(crate) fn answer(question: &str, passages: &[Passage]) -> Extract {
+    let Some(best) = passages.first().filter(|best| best.answers) else {
+        return Extract {
+            text: dont_know(question).to_owned(),
+            kind: Kind::Nothing,
+            source: None,
+        };
+    };
+    let chunk = &best.found.chunk;
+    let (text, kind) = match &chunk.question {
+        Some(_) if best.similarity >= VERBATIM_SIMILARITY => (chunk.text.clone(), Kind::Pair),
+        _ => (sentences_that_answer(question, &chunk.text), Kind::Passage),
+    };
+    Extract {
+        text,
+        kind,
+        source: Some(0),
+    }
+}
+
+/// The honest answer where nothing was found, in the question's language as far as its script
+/// tells.
+fn dont_know(question: &str) -> &'static str {
+    let hangul = |c: char| matches!(c, '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' | '\u{AC00}'..='\u{D7A3}');
+    if question.chars().any(hangul) {
+        "죄송합니다. 제가 가진 자료에서 그 질문에 대한 답을 찾지 못했습니다."
+    } else {
+        "I'm sorry, I don't know. I couldn't find an answer to that in what I have been given."
+    }
+}
+
+/// The run of sentences around the one that matches best, at most [`MAX_CHARS`] long.
+fn sentences_that_answer(question: &str, text: &str) -> String {
+    if text.chars().count() <= MAX_CHARS / 2 {
+        return text.to_owned();
+    }
+    let sentences = sentences(text);
+    let scores = score(question, &sentences);
+    let best = (0..sentences.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    let Some(best) = best else {
+        return text.chars().take(MAX_CHARS).collect();
+    };
+    let (mut first, mut last) = (best, best);
+    let length = |first: usize, last: usize| -> usize {
+        let chosen = &sentences[first..=last];
+        chosen.iter().map(|sentence| sentence.chars().count()).sum()
+    };
+    // What follows a matching sentence more often completes it than what precedes it.
+    while last + 1 < sentences.len() && length(first, last + 1) <= MAX_CHARS {
+        let needed = scores[last + 1] >= JOINS * scores[best];
+        let short = length(first, last) < MAX_CHARS / 3;
+        if !needed && !short {
+            break;
+        }
+        last += 1;
+    }
+    while first > 0
+        && length(first - 1, last) <= MAX_CHARS
+        && scores[first - 1] >= JOINS * scores[best]
+    {
+        first -= 1;
+    }
+    let answer = sentences[first..=last].concat();
+    match answer.trim().char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &answer.trim()[..end]),
+        None => answer.trim().to_owned(),
+    }
+}
+
+/// Sentences with the white space that follows them, so that joining them gives the text back. A
+/// line of a list or table is a sentence of its own.
+fn sentences(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n')
+        .flat_map(UnicodeSegmentation::split_sentence_bounds)
+        .collect()
+}
+
+fn score(question: &str, sentences: &[&str]) -> Vec<f32> {
+    let documents = sentences
+        .iter()
+        .zip(0..)
+        .map(|(sentence, ordinal)| Document {
+            ordinal,
+            title: String::new(),
+            text: (*sentence).to_owned(),
+            vector: None,
+        });
+    let mut index = Index::new();
+    index.apply(vec![Change {
+        item: Uuid::nil(),
+        documents: documents.collect(),
+    }]);
+    let query = Query {
+        text: question,
+        vector: None,
+        fusion: Fusion::lexical_only(),
+    };
+    let mut scores = vec![0.0; sentences.len()];
+    for hit in index.search(&query, sentences.len()) {
+        if let Some(score) = scores.get_mut(hit.ordinal as usize) {
+            *score = hit.score;
+        }
+    }
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use okra_domain::ItemId;
+    use okra_domain::knowledge::{Chunk, FoundChunk};
+
+    use super::*;
+
+    fn passage(question: Option<&str>, text: &str, similarity: f32, answers: bool) -> Passage {
+        Passage {
+            found: FoundChunk {
+                item_id: ItemId::new(),
+                title: "T".to_owned(),
+                url: None,
+                chunk: Chunk {
+                    ordinal: 1,
+                    headings: vec![],
+                    page: None,
+                    text: text.to_owned(),
+                    question: question.map(str::to_owned),
+                    embedding: None,
+                },
+            },
+            similarity,
+            answers,
+        }
+    }
+
+    #[test]
+    fn a_strong_pair_is_given_word_for_word() {
+        let long = "Yes. ".repeat(300);
+        let found = [passage(Some("Do you ship?"), &long, 0.9, true)];
+        let extract = answer("do you ship", &found);
+        assert_eq!((extract.text, extract.kind), (long, Kind::Pair));
+    }
+
+    #[test]
+    fn a_long_passage_is_trimmed_to_the_sentences_that_answer() {
+        let filler = "Our shop opened many years ago in a small town by the sea. ".repeat(12);
+        let text = format!(
+            "{filler}A machine can be returned within 30 days of delivery. Keep the box. {filler}"
+        );
+        let extract = answer(
+            "How long do I have to return a machine?",
+            &[passage(None, &text, 0.8, true)],
+        );
+        assert!(extract.text.contains("within 30 days"), "{}", extract.text);
+        assert!(extract.text.chars().count() <= MAX_CHARS);
+        assert!(extract.text.starts_with("A machine"), "{}", extract.text);
+    }
+
+    #[test]
+    fn korean_sentences_are_told_apart() {
+        let filler = "저희 매장은 바닷가의 작은 마을에서 오래전에 문을 열었습니다. ".repeat(12);
+        let text = format!("{filler}반품은 배송 후 30일 이내에 가능합니다. {filler}");
+        let extract = answer(
+            "반품은 며칠 이내에 가능한가요?",
+            &[passage(None, &text, 0.8, true)],
+        );
+        assert!(extract.text.contains("30일 이내"), "{}", extract.text);
+        assert!(extract.text.chars().count() <= MAX_CHARS);
+    }
+
+    #[test]
+    fn without_a_good_passage_it_says_so_in_the_questions_language() {
+        let weak = [passage(None, "Something else.", 0.1, false)];
+        assert!(
+            answer("What is the capital of Mars?", &weak)
+                .text
+                .contains("don't know")
+        );
+        assert!(
+            answer("화성의 수도는?", &[])
+                .text
+                .contains("찾지 못했습니다")
+        );
+        assert_eq!(answer("?", &weak).source, None);
+    }
+
+    #[test]
+    fn text_without_sentence_ends_is_cut_between_characters() {
+        let text = "가".repeat(5_000);
+        let extract = answer("가나", &[passage(None, &text, 0.8, true)]);
+        assert!(extract.text.chars().count() <= MAX_CHARS + 1);
+    }
+}

@@ -1,0 +1,243 @@
+//! Taking an item in: content → text → chunks → vectors, one readable function a kind. Called by
+//! the worker; what it gives is stored in one transaction.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use okra_ai::embed::Purpose;
+use okra_domain::Error;
+use okra_domain::knowledge::{Chunk, Item, Source};
+use okra_extract::{ChunkOptions, Document, ExtractError, Format, Limits};
+use okra_search::QuantizedVector;
+use okra_store::blobs;
+use okra_store::knowledge::Ingested;
+
+use crate::Engine;
+use crate::fetch::FetchError;
+use crate::indexes::search_title;
+
+/// Why an item was not taken in.
+#[derive(Debug)]
+pub(crate) enum IngestError {
+    /// Trying again would not help; the reason is for the person who added the item.
+    Unreadable(String),
+    /// Something else failed that may work later.
+    Later(Error),
+}
+
+impl From<Error> for IngestError {
+    fn from(error: Error) -> Self {
+        Self::Later(error)
+    }
+}
+
+impl From<ExtractError> for IngestError {
+    fn from(error: ExtractError) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+/// Texts handed to the embedder at once.
+const EMBED_BATCH: usize = 64;
+
+impl Engine {
+    /// Reads an item's content and makes it searchable chunks.
+    pub(crate) async fn read_item(&self, item: &Item) -> Result<Ingested, IngestError> {
+        let mut done = match &item.source {
+            Source::Qna { question, answer } => pair(question, answer),
+            Source::Text { content } => self.read_text(content.clone()).await?,
+            Source::Url { url } => self.read_page(item, url).await?,
+            Source::File { file_name, .. } => self.read_file(item, file_name.clone()).await?,
+        };
+        let title = done.title.as_deref().unwrap_or(&item.title).to_owned();
+        self.embed_chunks(&title, &mut done.chunks).await?;
+        Ok(done)
+    }
+
+    async fn read_text(&self, content: String) -> Result<Ingested, IngestError> {
+        let bytes = Bytes::from(content);
+        let size = bytes.len();
+        let document = self
+            .extract(move |limits| okra_extract::extract(&bytes, Format::Markdown, limits))
+            .await?;
+        Ok(chunked(document, size, None))
+    }
+
+    async fn read_file(&self, item: &Item, file_name: String) -> Result<Ingested, IngestError> {
+        let path = blobs::item_path(item.chatbot_id, item.id);
+        let Some(bytes) = self.parts.store.blobs().read(&path).await? else {
+            let reason = "The uploaded file is no longer in the file storage. Upload it again.";
+            return Err(IngestError::Unreadable(reason.to_owned()));
+        };
+        let size = bytes.len();
+        let document = self
+            .extract(move |limits| {
+                let format = Format::detect(&file_name, &bytes)
+                    .map_err(|unsupported| ExtractError::Damaged(unsupported.to_string()))?;
+                okra_extract::extract(&bytes, format, limits)
+            })
+            .await?;
+        Ok(chunked(document, size, None))
+    }
+
+    async fn read_page(&self, item: &Item, url: &str) -> Result<Ingested, IngestError> {
+        let page = self.parts.fetcher.get(url).await.map_err(page_error)?;
+        let size = page.body.len();
+        let address = page.url.to_string();
+        let content_type = page.content_type.clone();
+        let document = self
+            .extract(move |limits| read_fetched(&page.body, &address, content_type, limits))
+            .await?;
+        // A title that the caller chose stays; one that is only the address gives way.
+        let named_by_address = item.title == item.source.default_title();
+        let title = document.title.clone().filter(|_| named_by_address);
+        Ok(chunked(document, size, title.map(|title| one_line(&title))))
+    }
+
+    async fn extract(
+        &self,
+        read: impl FnOnce(&Limits) -> Result<Document, ExtractError> + Send + 'static,
+    ) -> Result<Document, IngestError> {
+        let limits = Limits {
+            deadline: Some(Instant::now() + self.parts.options.extract_time),
+            ..Limits::default()
+        };
+        let document = tokio::task::spawn_blocking(move || read(&limits)).await;
+        let document =
+            document.map_err(|error| Error::internal("the reading of a document stopped", error));
+        Ok(document??)
+    }
+
+    async fn embed_chunks(&self, title: &str, chunks: &mut [Chunk]) -> Result<(), IngestError> {
+        let embedder = &self.parts.embedder;
+        for batch in chunks.chunks_mut(EMBED_BATCH) {
+            let texts: Vec<String> = batch
+                .iter()
+                .map(|chunk| format!("{}\n{}", search_title(title, chunk), chunk.text))
+                .collect();
+            let known: Vec<bool> = texts
+                .iter()
+                .map(|text| embedder.understands(text))
+                .collect();
+            let vectors = embedder.embed(&texts, Purpose::Document).await;
+            let vectors = vectors.map_err(|error| match error.retryable() {
+                true => {
+                    let message = format!("The embedding model failed: {error}");
+                    IngestError::Later(Error::new(okra_domain::ErrorKind::Provider, message))
+                }
+                false => IngestError::Unreadable(format!("The embedding model failed: {error}")),
+            })?;
+            for ((chunk, vector), known) in batch.iter_mut().zip(vectors).zip(known) {
+                let meant = known && vector.iter().any(|value| *value != 0.0);
+                chunk.embedding = meant.then(|| QuantizedVector::from_f32(&vector).to_bytes());
+            }
+        }
+        let space = embedder.space();
+        tracing::debug!(chunks = chunks.len(), space, "embedded an item's chunks");
+        Ok(())
+    }
+
+    /// The name that stored vectors carry.
+    pub(crate) fn embedding_space(&self) -> String {
+        self.parts.embedder.space().to_owned()
+    }
+}
+
+/// What a page that was fetched holds: HTML mostly, else a document by its type.
+fn read_fetched(
+    body: &[u8],
+    url: &str,
+    content_type: Option<String>,
+    limits: &Limits,
+) -> Result<Document, ExtractError> {
+    let media_type = content_type.as_deref().unwrap_or("text/html");
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    let by_type = Format::ALL
+        .into_iter()
+        .find(|format| format.media_type().eq_ignore_ascii_case(media_type));
+    match by_type {
+        Some(Format::Html) | None if media_type.contains("html") => {
+            okra_extract::web_page(body, url, content_type.as_deref(), limits)
+        }
+        Some(format) => okra_extract::extract(body, format, limits),
+        None => Err(ExtractError::Damaged(format!(
+            "the address answers with {media_type}, which cannot be read"
+        ))),
+    }
+}
+
+fn page_error(error: FetchError) -> IngestError {
+    if error.retryable() {
+        IngestError::Later(Error::new(
+            okra_domain::ErrorKind::Unavailable,
+            error.to_string(),
+        ))
+    } else {
+        IngestError::Unreadable(error.to_string())
+    }
+}
+
+fn pair(question: &str, answer: &str) -> Ingested {
+    let characters = question.chars().count() + answer.chars().count();
+    Ingested {
+        title: None,
+        chunks: vec![Chunk {
+            ordinal: 1,
+            headings: Vec::new(),
+            page: None,
+            text: answer.to_owned(),
+            question: Some(question.to_owned()),
+            embedding: None,
+        }],
+        characters: i64::try_from(characters).unwrap_or(i64::MAX),
+        size_bytes: i64::try_from(question.len() + answer.len()).unwrap_or(i64::MAX),
+        embedding_space: String::new(),
+    }
+}
+
+fn chunked(document: Document, size: usize, title: Option<String>) -> Ingested {
+    let characters: usize = document
+        .blocks
+        .iter()
+        .map(|block| block.text.chars().count())
+        .sum();
+    let own_title = document.title.as_deref().map(one_line);
+    let chunks = okra_extract::chunk(&document, &ChunkOptions::default());
+    let chunks = chunks.into_iter().map(|chunk| Chunk {
+        ordinal: chunk.ordinal,
+        headings: under_title(chunk.headings, own_title.as_deref(), title.as_deref()),
+        page: chunk.page,
+        text: chunk.text,
+        question: None,
+        embedding: None,
+    });
+    Ingested {
+        chunks: chunks.collect(),
+        title,
+        characters: i64::try_from(characters).unwrap_or(i64::MAX),
+        size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+        embedding_space: String::new(),
+    }
+}
+
+/// The headings, below the title that the document gives itself: a file is named by its file name,
+/// which says less.
+fn under_title(
+    mut headings: Vec<String>,
+    own_title: Option<&str>,
+    item_title: Option<&str>,
+) -> Vec<String> {
+    if let Some(own) = own_title
+        && !own.is_empty()
+        && item_title != Some(own)
+        && headings.first().map(String::as_str) != Some(own)
+    {
+        headings.insert(0, own.to_owned());
+    }
+    headings
+}
+
+fn one_line(title: &str) -> String {
+    let words: Vec<&str> = title.split_whitespace().collect();
+    words.join(" ").chars().take(300).collect()
+}

@@ -1,0 +1,191 @@
+//! The worker: takes one job after another, keeps its lease while it works, and sees to it that
+//! every accepted job ends. Steppable: tests call [`Worker::run_one`] and never sleep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use okra_domain::error::Result;
+use okra_domain::{Error, ErrorKind, ItemId};
+use okra_store::jobs::{Job, Task};
+
+use crate::Engine;
+use crate::ingest::IngestError;
+
+/// How long a job is another worker's before it may be taken over, unless renewed.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often a lease is renewed while its job runs.
+const RENEW: Duration = Duration::from_secs(5);
+/// How often an idle worker looks for jobs that another process stored.
+const POLL: Duration = Duration::from_secs(1);
+/// How often a job is begun before it is given up.
+const MAX_ATTEMPTS: i64 = 5;
+
+/// What became of the job that a step took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing was due.
+    Idle,
+    /// A job's work is done.
+    Done,
+    /// An item ended as failed, with its reason.
+    Failed,
+    /// The job will be tried again later.
+    Deferred,
+    /// The job was no longer ours: changed, deleted, or given back at a shutdown.
+    Dropped,
+}
+
+/// Runs jobs of one engine.
+pub struct Worker {
+    engine: Arc<Engine>,
+}
+
+impl Worker {
+    /// A worker at rest.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// Starts `count` workers, which run until the engine is shut down.
+    pub fn spawn(engine: &Arc<Engine>, count: usize) {
+        for _ in 0..count {
+            let worker = Self::new(engine.clone());
+            engine.running.spawn(async move { worker.run().await });
+        }
+    }
+
+    async fn run(&self) {
+        let engine = &self.engine;
+        while !engine.stopping.is_cancelled() {
+            // Registered before looking, so that a job stored in between is not slept through.
+            let woken = engine.jobs.notified();
+            match self.run_one().await {
+                Ok(Step::Idle) => {}
+                Ok(_) => continue,
+                Err(error) => log("a job could not be taken or ended", &error),
+            }
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = engine.stopping.cancelled() => {}
+            }
+        }
+    }
+
+    /// Takes the next due job and works it off.
+    pub async fn run_one(&self) -> Result<Step> {
+        let Some(job) = self.engine.store().lease_job(LEASE).await? else {
+            return Ok(Step::Idle);
+        };
+        tokio::select! {
+            step = self.work(&job) => step,
+            () = self.keep_lease(&job) => Ok(Step::Dropped),
+            () = self.engine.stopping.cancelled() => {
+                self.engine.store().release_job(&job).await?;
+                Ok(Step::Dropped)
+            }
+        }
+    }
+
+    /// Renews the lease until it is lost.
+    async fn keep_lease(&self, job: &Job) {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            match self.engine.store().renew_job(job, LEASE).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                // The lease may yet be renewed in time; if not, another worker takes over.
+                Err(error) => log("a job's lease was not renewed", &error),
+            }
+        }
+    }
+
+    async fn work(&self, job: &Job) -> Result<Step> {
+        let store = self.engine.store();
+        let step = match &job.task {
+            Task::DeleteBlobs(path) => match store.blobs().delete(path).await {
+                Ok(()) => {
+                    store.finish_job(job).await?;
+                    Step::Done
+                }
+                Err(error) => {
+                    log("blobs were not deleted; trying again later", &error);
+                    store.retry_job(job, delay(job.attempts)).await?;
+                    Step::Deferred
+                }
+            },
+            Task::Ingest(item) => self.ingest(job, *item).await?,
+        };
+        let name = match job.task {
+            Task::Ingest(_) => "ingest",
+            Task::DeleteBlobs(_) => "delete_blobs",
+        };
+        let outcome = format!("{step:?}").to_lowercase();
+        metrics::counter!("okra_jobs_total", "kind" => name, "outcome" => outcome).increment(1);
+        Ok(step)
+    }
+
+    async fn ingest(&self, job: &Job, id: ItemId) -> Result<Step> {
+        let store = self.engine.store();
+        // A document that takes the whole process down is never seen to fail; its attempts tell.
+        if job.attempts > MAX_ATTEMPTS {
+            let reason = "Reading this item stopped the server several times; it was given up.";
+            return self.fail(job, id, reason).await;
+        }
+        let chatbot = match store.chatbot(job.organization_id, job.chatbot_id).await {
+            Ok(chatbot) => chatbot,
+            Err(error) if error.kind == ErrorKind::NotFound => return self.drop_job(job).await,
+            Err(error) => return Err(error),
+        };
+        let Some(item) = store.begin_ingest(&chatbot, id).await? else {
+            return self.drop_job(job).await;
+        };
+        match self.engine.read_item(&item).await {
+            Ok(mut done) => {
+                done.embedding_space = self.engine.embedding_space();
+                let chunks = done.chunks.len();
+                let kept = store.finish_ingest(job, id, done).await?;
+                tracing::info!(item = %id, chunks, kept, "item read");
+                Ok(if kept { Step::Done } else { Step::Dropped })
+            }
+            Err(IngestError::Unreadable(reason)) => self.fail(job, id, &reason).await,
+            Err(IngestError::Later(error)) if job.attempts < MAX_ATTEMPTS => {
+                log("an item was not read; trying again later", &error);
+                store.retry_job(job, delay(job.attempts)).await?;
+                Ok(Step::Deferred)
+            }
+            Err(IngestError::Later(error)) => {
+                log("an item was given up", &error);
+                let reason = match error.kind {
+                    ErrorKind::Internal => "Reading this item failed several times for a reason \
+                                            on the server, which its log tells."
+                        .to_owned(),
+                    _ => error.message,
+                };
+                self.fail(job, id, &reason).await
+            }
+        }
+    }
+
+    async fn fail(&self, job: &Job, id: ItemId, reason: &str) -> Result<Step> {
+        let kept = self.engine.store().fail_ingest(job, id, reason).await?;
+        tracing::info!(item = %id, reason, kept, "item not readable");
+        Ok(if kept { Step::Failed } else { Step::Dropped })
+    }
+
+    async fn drop_job(&self, job: &Job) -> Result<Step> {
+        self.engine.store().finish_job(job).await?;
+        Ok(Step::Dropped)
+    }
+}
+
+/// 2, 8, 32, 128 seconds: quick for a hiccup, patient with an outage.
+fn delay(attempts: i64) -> Duration {
+    let exponent = u32::try_from(attempts.clamp(1, 5) - 1).unwrap_or(0);
+    Duration::from_secs(2 * 4_u64.pow(exponent))
+}
+
+fn log(what: &str, error: &Error) {
+    let cause = error.source.as_ref().map(ToString::to_string);
+    tracing::warn!(%error, cause, "{what}");
+}

@@ -1,0 +1,130 @@
+//! The composition root: builds store, models, engine and router by hand, top to bottom.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::PrometheusHandle;
+use okra_ai::chat::{ChatModel, ChatModelConfig};
+use okra_ai::embed::Embedder;
+use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
+use okra_ai::embed::static_model::StaticEmbedder;
+use okra_domain::Clock;
+use okra_engine::fetch::{FetchPolicy, Fetcher};
+use okra_engine::{Engine, Fusion, Options, Parts};
+use okra_store::Store;
+
+use crate::config::{Config, OPENAI_URL};
+use crate::{reference, routes, telemetry};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The metrics' renderer.
+    pub metrics: PrometheusHandle,
+    /// The API's description.
+    pub spec: Arc<Spec>,
+}
+
+/// The API's description, rendered once.
+pub struct Spec {
+    /// `openapi.json`.
+    pub json: String,
+    /// The reference page.
+    pub page: String,
+}
+
+impl Spec {
+    /// Renders both forms.
+    pub fn render() -> Result<Self> {
+        let value = serde_json::to_value(routes::openapi()).context("the API's description")?;
+        Ok(Self {
+            json: serde_json::to_string_pretty(&value)? + "\n",
+            page: reference::render(&value),
+        })
+    }
+}
+
+/// Builds an engine over what `config` names.
+pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> {
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        let folder = config.data_dir.display();
+        format!("cannot make the data folder {folder} (OKRA_DATA_DIR)")
+    })?;
+    let store = Store::open(&config.database_url, &config.storage_url, clock).await?;
+    let (embedder, fusion) = embedder(config)?;
+    let base_url = config.provider.as_ref().map(|provider| &provider.base_url);
+    let base_url = base_url.map_or(OPENAI_URL, String::as_str);
+    let mut model = ChatModelConfig::new(base_url);
+    model.api_key = config
+        .provider
+        .as_ref()
+        .and_then(|provider| provider.api_key.clone());
+    let fetcher = Fetcher::new(FetchPolicy {
+        max_bytes: config.fetch_max_bytes,
+        timeout: config.fetch_time,
+        allow: config.fetch_allow.clone(),
+        ..FetchPolicy::default()
+    })?;
+    Ok(Engine::new(Parts {
+        store,
+        embedder,
+        fusion,
+        chat_model: ChatModel::new(model)?,
+        fetcher,
+        options: Options {
+            provider: config
+                .provider
+                .as_ref()
+                .map(|provider| provider.name.clone()),
+            fallback: config.fallback,
+            prompt_tokens: config.max_prompt_tokens,
+            answer_tokens: config.max_answer_tokens,
+            index_cache_bytes: config.index_cache_bytes,
+            extract_time: config.extract_time,
+            ..Options::default()
+        },
+    }))
+}
+
+fn embedder(config: &Config) -> Result<(Arc<dyn Embedder>, Fusion)> {
+    Ok(match &config.embedding {
+        None => (
+            Arc::new(StaticEmbedder::built_in()),
+            Fusion::static_english(),
+        ),
+        Some(embedding) => {
+            let mut own = OpenAiEmbedderConfig::new(&embedding.base_url, &embedding.model);
+            own.api_key = embedding.api_key.clone();
+            (Arc::new(OpenAiEmbedder::new(own)?), Fusion::transformer())
+        }
+    })
+}
+
+impl App {
+    /// Puts a server together over `engine`. Where no public URL is configured, `address` is it.
+    pub fn new(engine: Arc<Engine>, mut config: Config, address: SocketAddr) -> Result<Self> {
+        config
+            .public_url
+            .get_or_insert_with(|| format!("http://{}", reachable(address)));
+        Ok(Self {
+            engine,
+            config: Arc::new(config),
+            metrics: telemetry::start_metrics(),
+            spec: Arc::new(Spec::render()?),
+        })
+    }
+}
+
+/// An address that a browser on this machine can open: "every address" means this machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}

@@ -1,0 +1,182 @@
+//! The command line. Results go to standard output, everything else to standard error.
+
+mod ask;
+mod chatbots;
+mod ingest;
+mod keys;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use okra_domain::Clock;
+use okra_engine::Engine;
+
+use crate::app::{Spec, build_engine};
+use crate::config::{Config, DEFAULTS, Flags};
+use crate::telemetry;
+
+/// Chatbots that answer from your documents: one binary, one data folder.
+#[derive(Parser)]
+#[command(
+    name = "okra",
+    version,
+    after_help = "Settings come from okra.default.toml (built in; `okra check-config --defaults` \
+                  prints it), then --config FILE, then the environment, then flags.\n\n\
+                  First steps:\n  okra serve\n  okra keys create --organization \"My shop\"\n  \
+                  okra ingest my-bot handbook.pdf\n  okra ask my-bot \"How long may I return it?\""
+)]
+struct Cli {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct SettingFlags {
+    /// Settings file (TOML); see `okra check-config --defaults` for what it may hold
+    #[arg(long, global = true, value_name = "FILE", env = "OKRA_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder of the database and the files [default: ./okra-data]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve {
+        /// Address and port [default: 127.0.0.1:8080]; port 0 takes a free one
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Look at chatbots
+    #[command(subcommand)]
+    Chatbots(chatbots::Command),
+    /// Add files or folders to a chatbot's knowledge, and wait until they are read
+    Ingest {
+        /// The chatbot's id or slug
+        chatbot: String,
+        /// Files, or folders whose readable files are taken
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Ask a chatbot; the answer is streamed, its sources follow on standard error
+    Ask {
+        /// The chatbot's id or slug
+        chatbot: String,
+        /// What to ask
+        question: String,
+    },
+    /// Print the API's description (OpenAPI 3.1, JSON)
+    Openapi,
+    /// Check the settings, and whether database and storage can be reached
+    CheckConfig {
+        /// Print the settings with their defaults and meaning instead
+        #[arg(long)]
+        defaults: bool,
+    },
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("okra: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    match &cli.command {
+        Command::Openapi => return print(&Spec::render()?.json),
+        Command::CheckConfig { defaults: true } => return print(DEFAULTS),
+        _ => {}
+    }
+    let flags = Flags {
+        file: cli.settings.config,
+        data_dir: cli.settings.data_dir,
+        listen: match &cli.command {
+            Command::Serve { listen } => listen.clone(),
+            _ => None,
+        },
+    };
+    let config = Config::load(&flags, |name| std::env::var(name).ok())?;
+    match cli.command {
+        Command::Serve { .. } => {
+            telemetry::start_logs(&config.log, config.log_json)?;
+            serve::run(config).await?;
+        }
+        command => {
+            telemetry::start_logs("warn", config.log_json)?;
+            let engine = build_engine(&config, Clock::system()).await?;
+            let code = one_shot(&engine, &config, command).await;
+            engine.shut_down(config.shutdown).await;
+            engine.store().close().await;
+            return code;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commands that do one thing and end.
+async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Keys(command) => keys::run(engine.store(), command).await,
+        Command::Chatbots(command) => chatbots::run(engine.store(), command).await,
+        Command::Ingest { chatbot, paths } => ingest::run(engine, config, &chatbot, paths).await,
+        Command::Ask { chatbot, question } => ask::run(engine, &chatbot, question).await,
+        Command::CheckConfig { .. } => check(engine, config).await,
+        Command::Serve { .. } | Command::Openapi => Ok(ExitCode::SUCCESS),
+    }
+}
+
+async fn check(engine: &Engine, config: &Config) -> Result<ExitCode> {
+    engine.store().check_database().await?;
+    engine.store().blobs().check().await?;
+    let provider = match &config.provider {
+        Some(provider) => format!("{} at {}", provider.name, provider.base_url),
+        None => format!("none; {:?} answers", config.fallback).to_lowercase(),
+    };
+    let embedder = match &config.embedding {
+        Some(embedding) => format!("{} at {}", embedding.model, embedding.base_url),
+        None => "built in".to_owned(),
+    };
+    let (database, _) = config.database_url.split_once(':').unwrap_or_default();
+    let (storage, _) = config.storage_url.split_once(':').unwrap_or_default();
+    print(&format!(
+        "listen     {}\ndata       {}\ndatabase   {database}, reachable\n\
+         storage    {storage}, reachable\nprovider   {provider}\nembedder   {embedder}\n\
+         The settings are valid.\n",
+        config.listen,
+        config.data_dir.display(),
+    ))
+}
+
+/// Writes to standard output. A reader that has gone (`| head`) is no failure.
+#[allow(clippy::print_stdout)] // The one place that may.
+fn print(text: &str) -> Result<ExitCode> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,54 @@
+//! `okra ask`: one question on the command line.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use okra_domain::session::parse_message;
+use okra_engine::Engine;
+use okra_engine::chat::{TurnEvent, TurnRequest};
+use okra_store::sessions::{SessionKey, UserMessage};
+
+/// Runs `okra ask`.
+pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Result<ExitCode> {
+    let chatbot = engine.store().find_chatbot_as_operator(chatbot).await?;
+    let request = TurnRequest {
+        session: SessionKey::Visitor {
+            platform: "cli".to_owned(),
+            token: None,
+        },
+        message: UserMessage {
+            content: parse_message("question", &question)?,
+            attachments: None,
+        },
+        earlier: Vec::new(),
+    };
+    let mut turn = engine.begin_turn(&chatbot, request).await?;
+    let mut sources = Vec::new();
+    while let Some(event) = turn.next().await {
+        match event {
+            TurnEvent::Sources(given) => sources = given,
+            TurnEvent::Delta(text) => {
+                super::print(&text)?;
+            }
+            TurnEvent::Done(_) => {
+                super::print("\n")?;
+            }
+            TurnEvent::Failed(error) => return Err(error.into()),
+        }
+    }
+    let mut err = std::io::stderr().lock();
+    for source in sources {
+        let page = source
+            .page
+            .map_or(String::new(), |page| format!(", page {page}"));
+        let (title, chunk) = (&source.title, source.chunk);
+        writeln!(
+            err,
+            "  {title}, chunk {chunk}{page} ({:.2})",
+            source.similarity
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

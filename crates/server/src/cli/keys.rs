@@ -1,0 +1,77 @@
+//! `okra keys`: the operator's way to make, list and revoke API keys.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use okra_domain::account::{API_KEY_BYTES, parse_organization_name};
+use okra_domain::{ApiKeyId, Secret};
+use okra_store::Store;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a key; prints the key alone. It is shown this once and stored as a hash
+    Create {
+        /// The organization that the key acts for, made where there is none
+        #[arg(long, value_name = "NAME")]
+        organization: String,
+    },
+    /// List keys: id, organization, last characters, made, last used, state
+    List,
+    /// Revoke a key; requests with it fail from now on
+    Revoke {
+        /// The key's id, as `okra keys list` shows it
+        id: ApiKeyId,
+    },
+}
+
+/// Runs `okra keys`.
+pub async fn run(store: &Store, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Create { organization } => {
+            let organization = parse_organization_name(&organization)?;
+            let key = new_key()?;
+            store.create_key(&organization, &key).await?;
+            super::print(&format!("{}\n", key.expose()))
+        }
+        Command::List => list(store).await,
+        Command::Revoke { id } => {
+            if !store.revoke_key(id).await? {
+                bail!("there is no key {id} that could be revoked; `okra keys list` shows them");
+            }
+            eprintln!("Revoked. Requests with this key fail from now on.");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// A new API key: 24 bytes from the operating system's generator, in hex.
+pub fn new_key() -> Result<Secret> {
+    let mut bytes = [0; API_KEY_BYTES];
+    OsRng.try_fill_bytes(&mut bytes)?;
+    Ok(Secret::new(hex::encode(bytes)))
+}
+
+async fn list(store: &Store) -> Result<ExitCode> {
+    let keys = store.all_keys().await?;
+    if keys.is_empty() {
+        eprintln!("There are no keys yet; `okra keys create --organization NAME` makes one.");
+    }
+    let mut lines = String::new();
+    for key in keys {
+        let used = key
+            .last_used_at
+            .map_or("never".to_owned(), |time| time.to_string());
+        let state = match key.revoked_at {
+            Some(time) => format!("revoked {time}"),
+            None => "active".to_owned(),
+        };
+        lines.push_str(&format!(
+            "{}\t{}\t…{}\t{}\t{used}\t{state}\n",
+            key.id, key.organization_name, key.hint, key.created_at
+        ));
+    }
+    super::print(&lines)
+}

@@ -1,0 +1,121 @@
+//! `okra serve`: the server's life, from the first line to the last running answer.
+
+use std::future::IntoFuture;
+
+use anyhow::{Context, Result};
+use okra_domain::Clock;
+use okra_engine::worker::Worker;
+use okra_store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::keys::new_key;
+use crate::app::{App, build_engine, reachable};
+use crate::config::Config;
+use crate::routes;
+
+/// The organization that the first start makes.
+const FIRST_ORGANIZATION: &str = "Default";
+
+/// Serves until SIGINT or SIGTERM. Then no new request is taken, running answers are finished,
+/// and jobs are given back for the next start.
+pub async fn run(config: Config) -> Result<()> {
+    let engine = build_engine(&config, Clock::system()).await?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; choose another address with --listen or OKRA_LISTEN",
+            config.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let first_key = first_key(engine.store(), &config).await?;
+    let (workers, patience) = (config.workers, config.shutdown);
+    let app = App::new(engine.clone(), config, address)?;
+    greet(&app, first_key.as_deref());
+
+    let reread = engine.reread_foreign_items().await?;
+    if reread > 0 {
+        tracing::info!(items = reread, "embedder changed: reading items again");
+    }
+    Worker::spawn(&engine, workers);
+
+    let stopping = CancellationToken::new();
+    let stopped = stopping.clone().cancelled_owned();
+    let server = axum::serve(listener, routes::router(app)).with_graceful_shutdown(stopped);
+    let mut server = tokio::spawn(server.into_future());
+    tokio::select! {
+        ended = &mut server => return Ok(ended??),
+        signal = stop_signal() => tracing::info!(signal = signal?, "stopping"),
+    }
+    stopping.cancel();
+    // Streams end when their turns do; whoever keeps a connection open beyond that is cut off.
+    let turns = engine.shut_down(patience);
+    let (served, ()) = tokio::join!(tokio::time::timeout(patience, &mut server), turns);
+    if served.is_err() {
+        server.abort();
+    }
+    engine.store().close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Makes the first organization's key on an empty database; gives it where it is to be printed.
+async fn first_key(store: &Store, config: &Config) -> Result<Option<String>> {
+    if !store.organizations().await?.is_empty() {
+        return Ok(None);
+    }
+    match &config.bootstrap_api_key {
+        Some(key) => {
+            store.create_key(FIRST_ORGANIZATION, key).await?;
+            Ok(None)
+        }
+        None => {
+            let key = new_key()?;
+            store.create_key(FIRST_ORGANIZATION, &key).await?;
+            Ok(Some(key.expose().to_owned()))
+        }
+    }
+}
+
+fn greet(app: &App, first_key: Option<&str>) {
+    let url = app.config.public_url.as_deref().unwrap_or_default();
+    let config = &app.config;
+    let mut text = format!("Okra listens on {url}\n  reference  {url}/docs\n");
+    if config.provider.is_none() {
+        text.push_str(
+            "  answers    from passages, word for word (no model provider is configured)\n",
+        );
+    }
+    if let Some(key) = first_key {
+        text.push_str(&format!(
+            "\nThis is the first start. Your API key, shown this once:\n\n  {key}\n\n\
+             Try it:\n\n  curl -s {url}/api/external/chatbots -H 'x-api-key: {key}' \\\n    \
+             -H 'content-type: application/json' -d '{{\"name\": \"My first bot\"}}'\n"
+        ));
+    }
+    // The URL is the outside's; where that is another, say where the server itself is.
+    let local = format!("http://{}", reachable(config.listen));
+    if config.listen.port() != 0 && local != url {
+        text.push_str(&format!("  (on this machine: {local})\n"));
+    }
+    if let Err(error) = super::print(&text) {
+        tracing::warn!(%error, "the greeting could not be printed");
+    }
+}
+
+async fn stop_signal() -> Result<&'static str> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok("SIGTERM"),
+            result = tokio::signal::ctrl_c() => result.map(|()| "SIGINT").map_err(Into::into),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        tokio::signal::ctrl_c().await?;
+        Ok("Ctrl-C")
+    }
+}

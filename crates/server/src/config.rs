@@ -1,0 +1,447 @@
+//! Configuration in two levels: [`Written`] is what the operator wrote (defaults file < own file <
+//! environment < flags), [`Config`] is what the program needs, checked once, with errors that name
+//! the key and the fix.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use okra_domain::account::parse_api_key;
+use okra_domain::{ChatbotId, Secret};
+use okra_engine::Fallback;
+use serde::Deserialize;
+use toml::{Table, Value};
+use url::Url;
+
+/// The defaults, which are the manual too.
+pub const DEFAULTS: &str = include_str!("../../../okra.default.toml");
+
+/// Settings whose environment variable is not `OKRA_` and the key in capitals.
+const OTHER_VARIABLES: [(&str, &str); 2] = [
+    ("openai_base_url", "OPENAI_BASE_URL"),
+    ("openai_api_key", "OPENAI_API_KEY"),
+];
+
+/// Every setting as written; the defaults file documents each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    listen: String,
+    data_dir: PathBuf,
+    database_url: String,
+    storage_url: String,
+    public_url: String,
+    bootstrap_api_key: Secret,
+    openai_base_url: String,
+    openai_api_key: Secret,
+    llm_fallback: String,
+    max_prompt_tokens: usize,
+    max_answer_tokens: u32,
+    embedder: String,
+    embedding_model: String,
+    embedding_base_url: String,
+    embedding_api_key: Secret,
+    index_cache_mb: usize,
+    max_upload_mb: u64,
+    max_json_kb: usize,
+    extract_timeout_seconds: u64,
+    workers: usize,
+    shutdown_seconds: u64,
+    fetch_allow: Vec<String>,
+    fetch_max_mb: usize,
+    fetch_timeout_seconds: u64,
+    log: String,
+    log_format: String,
+}
+
+/// What the program needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// For `Store::open`.
+    pub database_url: String,
+    /// For `Store::open`.
+    pub storage_url: String,
+    /// How the outside reaches this server, without a slash at the end; `None` until the listening
+    /// address is known.
+    pub public_url: Option<String>,
+    /// The first organization's key, where the operator chose it.
+    pub bootstrap_api_key: Option<Secret>,
+    /// The model provider, where one is configured.
+    pub provider: Option<Provider>,
+    /// What answers where none is.
+    pub fallback: Fallback,
+    /// Tokens of a prompt at most.
+    pub max_prompt_tokens: usize,
+    /// Tokens of an answer at most.
+    pub max_answer_tokens: Option<u32>,
+    /// Who embeds; `None` for the built-in model.
+    pub embedding: Option<Embedding>,
+    /// Memory for search indexes, in bytes.
+    pub index_cache_bytes: usize,
+    /// Size of an upload at most, in bytes.
+    pub max_upload_bytes: u64,
+    /// Size of a JSON body at most, in bytes.
+    pub max_json_bytes: usize,
+    /// How long reading one document may take.
+    pub extract_time: Duration,
+    /// Documents read at the same time.
+    pub workers: usize,
+    /// How long a stopping server waits for running answers.
+    pub shutdown: Duration,
+    /// What may be fetched, though private.
+    pub fetch_allow: Vec<String>,
+    /// Size of a fetched page at most, in bytes.
+    pub fetch_max_bytes: usize,
+    /// How long a fetch may take.
+    pub fetch_time: Duration,
+    /// What is logged.
+    pub log: String,
+    /// Whether logs are JSON.
+    pub log_json: bool,
+}
+
+/// A model provider with an OpenAI-compatible API.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its address.
+    pub base_url: String,
+    /// Its key, where it needs one.
+    pub api_key: Option<Secret>,
+    /// The name that answers record: `openai`, or the host.
+    pub name: String,
+}
+
+/// An OpenAI-compatible `/embeddings`.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// Its address.
+    pub base_url: String,
+    /// Its key, where it needs one.
+    pub api_key: Option<Secret>,
+    /// The model's name.
+    pub model: String,
+}
+
+/// Where OpenAI answers.
+pub const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+/// Settings given as flags.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads every level. `variable` looks an environment variable up.
+    pub fn load(flags: &Flags, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut table: Table = DEFAULTS.parse().context("the built-in defaults")?;
+        if let Some(file) = &flags.file {
+            overlay_file(&mut table, file)?;
+        }
+        overlay_environment(&mut table, variable)?;
+        if let Some(listen) = &flags.listen {
+            table.insert("listen".to_owned(), Value::String(listen.clone()));
+        }
+        if let Some(folder) = &flags.data_dir {
+            let folder = folder.to_string_lossy().into_owned();
+            table.insert("data_dir".to_owned(), Value::String(folder));
+        }
+        let written = Written::deserialize(table).map_err(|error| {
+            anyhow::anyhow!("a setting has a value of the wrong type or range: {error}")
+        })?;
+        Self::resolve(written)
+    }
+
+    fn resolve(written: Written) -> Result<Self> {
+        let listen = written.listen.parse().with_context(|| {
+            let value = &written.listen;
+            format!("listen (OKRA_LISTEN) must be an address and a port, such as 127.0.0.1:8080, not {value:?}")
+        })?;
+        let data_dir = std::path::absolute(&written.data_dir)
+            .with_context(|| format!("data_dir (OKRA_DATA_DIR) {:?}", written.data_dir))?;
+        let database_url = match text(&written.database_url) {
+            Some(url) => url,
+            None => format!("sqlite:{}", data_dir.join("okra.db").display()),
+        };
+        let storage_url = match text(&written.storage_url) {
+            Some(url) => url,
+            None => Url::from_directory_path(data_dir.join("files"))
+                .map_err(|()| anyhow::anyhow!("data_dir (OKRA_DATA_DIR) is not a usable path"))?
+                .into(),
+        };
+        let bootstrap = secret(&written.bootstrap_api_key)
+            .map(|key| parse_api_key(key.expose()))
+            .transpose()
+            .context("bootstrap_api_key (OKRA_BOOTSTRAP_API_KEY)")?;
+        Ok(Self {
+            provider: provider(&written)?,
+            embedding: embedding(&written)?,
+            fallback: match written.llm_fallback.as_str() {
+                "extractive" => Fallback::Extractive,
+                "error" => Fallback::Error,
+                other => bail!(
+                    "llm_fallback (OKRA_LLM_FALLBACK) must be extractive or error, not {other:?}"
+                ),
+            },
+            log_json: match written.log_format.as_str() {
+                "text" => false,
+                "json" => true,
+                other => bail!("log_format (OKRA_LOG_FORMAT) must be text or json, not {other:?}"),
+            },
+            public_url: text(&written.public_url)
+                .map(|url| web_url("public_url (OKRA_PUBLIC_URL)", &url))
+                .transpose()?,
+            bootstrap_api_key: bootstrap,
+            listen,
+            data_dir,
+            database_url,
+            storage_url,
+            max_prompt_tokens: at_least(written.max_prompt_tokens, 500, "max_prompt_tokens")?,
+            max_answer_tokens: Some(written.max_answer_tokens).filter(|tokens| *tokens > 0),
+            index_cache_bytes: written.index_cache_mb.saturating_mul(1024 * 1024),
+            max_upload_bytes: written.max_upload_mb.saturating_mul(1024 * 1024),
+            max_json_bytes: written.max_json_kb.saturating_mul(1024),
+            extract_time: Duration::from_secs(written.extract_timeout_seconds),
+            workers: at_least(written.workers, 1, "workers")?,
+            shutdown: Duration::from_secs(written.shutdown_seconds),
+            fetch_allow: written.fetch_allow,
+            fetch_max_bytes: written.fetch_max_mb.saturating_mul(1024 * 1024),
+            fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
+            log: written.log,
+        })
+    }
+
+    /// Where an avatar can be seen.
+    pub fn avatar_url(&self, chatbot: ChatbotId, file: &str) -> String {
+        let base = self.public_url.as_deref().unwrap_or_default();
+        format!("{base}/files/chatbot/{chatbot}/{file}")
+    }
+}
+
+fn overlay_file(table: &mut Table, file: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the settings file {}", file.display()))?;
+    let own: Table = text
+        .parse()
+        .with_context(|| format!("{} is not valid TOML", file.display()))?;
+    for (key, value) in own {
+        if !table.contains_key(&key) {
+            bail!(
+                "{} sets {key:?}, which is no setting; `okra check-config --defaults` lists them",
+                file.display()
+            );
+        }
+        table.insert(key, value);
+    }
+    Ok(())
+}
+
+/// Takes every variable that is set; its text is read as the default's type.
+fn overlay_environment(table: &mut Table, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+    for (key, value) in table.iter_mut() {
+        let name = variable_of(key);
+        let Some(text) = variable(&name) else {
+            continue;
+        };
+        *value = match value {
+            Value::Integer(_) => text
+                .trim()
+                .parse()
+                .map(Value::Integer)
+                .with_context(|| format!("{name} must be a whole number, not {text:?}"))?,
+            Value::Array(_) => {
+                let parts = text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|part| !part.is_empty());
+                Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
+            }
+            _ => Value::String(text),
+        };
+    }
+    Ok(())
+}
+
+/// The environment variable of a setting.
+pub fn variable_of(key: &str) -> String {
+    let other = OTHER_VARIABLES.iter().find(|(other, _)| *other == key);
+    match other {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("OKRA_{}", key.to_ascii_uppercase()),
+    }
+}
+
+fn provider(written: &Written) -> Result<Option<Provider>> {
+    let (base_url, api_key) = (
+        text(&written.openai_base_url),
+        secret(&written.openai_api_key),
+    );
+    if base_url.is_none() && api_key.is_none() {
+        return Ok(None);
+    }
+    let base_url = web_url(
+        "openai_base_url (OPENAI_BASE_URL)",
+        base_url.as_deref().unwrap_or(OPENAI_URL),
+    )?;
+    let host = Url::parse(&base_url)?
+        .host_str()
+        .unwrap_or_default()
+        .to_owned();
+    let name = match host.ends_with("openai.com") {
+        true => "openai".to_owned(),
+        false => host,
+    };
+    Ok(Some(Provider {
+        base_url,
+        api_key,
+        name,
+    }))
+}
+
+fn embedding(written: &Written) -> Result<Option<Embedding>> {
+    match written.embedder.as_str() {
+        "static" => Ok(None),
+        "openai" => {
+            let own = text(&written.embedding_base_url);
+            let base_url = own.or_else(|| text(&written.openai_base_url));
+            let base_url = base_url.unwrap_or_else(|| OPENAI_URL.to_owned());
+            Ok(Some(Embedding {
+                base_url: web_url("embedding_base_url (OKRA_EMBEDDING_BASE_URL)", &base_url)?,
+                api_key: secret(&written.embedding_api_key)
+                    .or_else(|| secret(&written.openai_api_key)),
+                model: text(&written.embedding_model).context(
+                    "embedding_model (OKRA_EMBEDDING_MODEL) must name a model for this embedder",
+                )?,
+            }))
+        }
+        other => bail!("embedder (OKRA_EMBEDDER) must be static or openai, not {other:?}"),
+    }
+}
+
+fn web_url(setting: &str, url: &str) -> Result<String> {
+    let parsed = Url::parse(url).with_context(|| format!("{setting} is not a URL: {url:?}"))?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
+        bail!("{setting} must be an http or https URL, not {url:?}");
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn at_least(value: usize, least: usize, key: &str) -> Result<usize> {
+    if value < least {
+        let name = variable_of(key);
+        bail!("{key} ({name}) must be at least {least}, not {value}");
+    }
+    Ok(value)
+}
+
+fn text(value: &str) -> Option<String> {
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+fn secret(value: &Secret) -> Option<Secret> {
+    text(value.expose()).map(Secret::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config> {
+        Config::load(&Flags::default(), |name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_defaults_need_nothing_else() {
+        let config = load(&[]).expect("the defaults are valid");
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert!(config.database_url.starts_with("sqlite:/"));
+        assert!(config.storage_url.starts_with("file:///"));
+        assert!(config.provider.is_none() && config.embedding.is_none());
+        assert_eq!(config.fallback, Fallback::Extractive);
+    }
+
+    #[test]
+    fn every_default_names_its_variable() {
+        let table: Table = DEFAULTS.parse().expect("TOML");
+        for key in table.keys() {
+            let line = DEFAULTS
+                .lines()
+                .find(|line| line.starts_with(&format!("{key} = ")))
+                .expect("a line of its own");
+            let comment = line.rsplit('#').next().expect("a comment");
+            assert!(comment.contains(&variable_of(key)), "{line}");
+        }
+    }
+
+    #[test]
+    fn variables_win_over_the_file_and_flags_over_variables() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("okra.toml");
+        std::fs::write(
+            &file,
+            "workers = 5\nlisten = \"127.0.0.1:1\"\nmax_upload_mb = 7\n",
+        )
+        .expect("written");
+        let flags = Flags {
+            file: Some(file),
+            listen: Some("127.0.0.1:3".to_owned()),
+            data_dir: None,
+        };
+        let variable = |name: &str| match name {
+            "OKRA_LISTEN" => Some("127.0.0.1:2".to_owned()),
+            "OKRA_WORKERS" => Some("6".to_owned()),
+            "OKRA_FETCH_ALLOW" => Some("wiki.intranet, 10.0.0.0/8".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&flags, variable).expect("valid");
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.workers, 6);
+        assert_eq!(config.max_upload_bytes, 7 * 1024 * 1024);
+        assert_eq!(config.fetch_allow, ["wiki.intranet", "10.0.0.0/8"]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_variable() {
+        let check = |name: &str, value: &str, expected: &str| {
+            let error = load(&[(name, value)]).expect_err("a wrong value");
+            let text = format!("{error:#}");
+            assert!(text.contains(name) && text.contains(expected), "{text}");
+        };
+        check("OKRA_LISTEN", "8080", "address and a port");
+        check("OKRA_WORKERS", "many", "whole number");
+        check("OKRA_WORKERS", "0", "at least 1");
+        check("OKRA_LLM_FALLBACK", "guess", "extractive or error");
+        check("OPENAI_BASE_URL", "localhost:11434", "http or https");
+        check("OKRA_EMBEDDER", "magic", "static or openai");
+        check("OKRA_BOOTSTRAP_API_KEY", "abc", "48 hexadecimal");
+        check("OKRA_LOG_FORMAT", "xml", "text or json");
+    }
+
+    #[test]
+    fn a_provider_needs_a_key_or_an_address() {
+        let openai = load(&[("OPENAI_API_KEY", "sk-1")]).expect("valid");
+        let openai = openai.provider.expect("configured");
+        assert_eq!(
+            (openai.name.as_str(), openai.base_url.as_str()),
+            ("openai", OPENAI_URL)
+        );
+        let ollama = load(&[("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/")]).expect("valid");
+        let ollama = ollama.provider.expect("configured");
+        assert_eq!(ollama.name, "127.0.0.1");
+        assert_eq!(ollama.base_url, "http://127.0.0.1:11434/v1");
+        assert!(format!("{openai:?}").contains("Secret(…)"));
+    }
+}

@@ -1,0 +1,136 @@
+//! The router is the table of contents: every route, grouped by caller.
+
+mod avatars;
+mod chat;
+mod chatbots;
+mod conversations;
+mod health;
+mod knowledge;
+
+use axum::http::Method;
+use axum::routing::get;
+use axum::{Router, middleware};
+use okra_domain::{Error, ErrorKind};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any, CorsLayer};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::telemetry;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Okra external API",
+        description = "Chatbots that answer from what they are given. Every call takes an API key \
+                       in the header `x-api-key` and sees that key's organization alone."
+    ),
+    tags(
+        (name = "Chatbots", description = "Make, change and delete chatbots."),
+        (name = "Knowledge", description = "Feed a chatbot, and see what it finds."),
+        (name = "Conversations", description = "Ask a chatbot, and read what was said."),
+    ),
+    components(schemas(crate::error::ErrorBody, crate::error::FieldProblemBody)),
+    security(("api_key" = []), ("bearer" = [])),
+)]
+struct Spec;
+
+/// The external API with its description.
+fn external() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Spec::openapi())
+        .routes(routes!(
+            chatbots::list,
+            chatbots::create,
+            chatbots::update_by_query,
+            chatbots::delete_by_query
+        ))
+        .routes(routes!(chatbots::show, chatbots::update, chatbots::delete))
+        .routes(routes!(avatars::update))
+        .routes(routes!(chatbots::update_voice))
+        .routes(routes!(chatbots::update_widget))
+        .routes(routes!(
+            knowledge::list,
+            knowledge::add,
+            knowledge::update,
+            knowledge::delete
+        ))
+        .routes(routes!(knowledge::upload))
+        .routes(routes!(knowledge::query))
+        .routes(routes!(chat::chat))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::show))
+        .routes(routes!(conversations::messages))
+}
+
+/// The API's description, as `openapi.json` holds it.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut spec = external().into_openapi();
+    spec.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let components = spec.components.get_or_insert_default();
+    let header = ApiKey::Header(ApiKeyValue::new("x-api-key"));
+    components.add_security_scheme("api_key", SecurityScheme::ApiKey(header));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    spec
+}
+
+/// Every route of the server.
+pub fn router(app: App) -> Router {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_headers(Any)
+        .allow_methods([
+            Method::GET,
+            Method::OPTIONS,
+            Method::PATCH,
+            Method::DELETE,
+            Method::POST,
+            Method::PUT,
+        ])
+        .expose_headers([telemetry::REQUEST_ID, axum::http::header::RETRY_AFTER]);
+    let (external, _) = external().split_for_parts();
+    Router::new()
+        // Developers and their clients.
+        .merge(external.layer(cors))
+        .route("/openapi.json", get(health::openapi))
+        .route("/docs", get(health::docs))
+        // Browsers, for what chatbots show.
+        .route("/files/chatbot/{chatbotId}/{file}", get(avatars::show))
+        // Operators and their monitoring.
+        .route("/", get(health::index))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(telemetry::observe))
+        .with_state(app)
+}
+
+async fn unknown_path() -> ApiError {
+    let message = "There is nothing at this path; /docs lists what there is.";
+    ApiError(Error::new(ErrorKind::NotFound, message))
+}
+
+async fn unknown_method() -> axum::response::Response {
+    use axum::response::IntoResponse;
+    let message = "This path does not take this method; /docs lists what it takes.";
+    let mut response = ApiError(Error::invalid(message)).into_response();
+    *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    use axum::response::IntoResponse;
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without words");
+    ApiError(Error::internal("a handler panicked", text.to_owned())).into_response()
+}

@@ -1,0 +1,215 @@
+//! Asking a chatbot: one JSON answer, or a stream of server-sent events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json as JsonBody;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use okra_domain::session::{
+    Attachment, CitedSource, SenderType, parse_message, parse_platform, parse_visitor,
+};
+use okra_domain::{Error, SessionId};
+use okra_engine::chat::{Turn, TurnEvent, TurnRequest};
+use okra_store::sessions::{SessionKey, UserMessage};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::access::OwnChatbot;
+use crate::app::App;
+use crate::error::{self, ApiError, ApiResult, ErrorBody};
+use crate::input::{Json, parse_id, query_value};
+use crate::wire::MessageBody;
+
+/// A comment line this often keeps proxies from closing a stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Messages of one body at most.
+const MAX_MESSAGES: usize = 1_000;
+/// Attachments of one message at most.
+const MAX_ATTACHMENTS: usize = 10;
+
+/// What the visitor says.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ChatInput {
+    /// The last message of role `user` is answered. Earlier ones count as history only where the
+    /// session has none of its own.
+    messages: Vec<InputMessage>,
+    /// Where the visitor is.
+    #[schema(default = "web")]
+    platform: Option<String>,
+    /// The visitor's token: the same token continues the same conversation. Without one a new
+    /// conversation is begun.
+    #[serde(rename = "sessionToken")]
+    session_token: Option<String>,
+    /// Continues a conversation by its id instead.
+    session_id: Option<String>,
+}
+
+/// One message of the conversation as the client has it.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct InputMessage {
+    /// `user` or `assistant`; others are ignored.
+    role: String,
+    /// The text.
+    content: String,
+    /// Files that go with it.
+    attachments: Option<Vec<Attachment>>,
+}
+
+/// The whole answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChatReply {
+    /// The conversation; send it back as `session_id` to go on.
+    session_id: uuid::Uuid,
+    /// The answer.
+    message: MessageBody,
+    /// The passages that the answer was given.
+    sources: Vec<CitedSource>,
+}
+
+/// Chat
+///
+/// With `?stream=true` the answer comes as server-sent events, each with a name and one JSON
+/// object: `session` (`session_id`, `message_id`), `sources` (a list under `sources`), `delta`
+/// (`content`), and at the end exactly one `done` (the message) or `error` (the error). Closing the
+/// connection stops the answer.
+#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/chat", tag = "Conversations",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
+           ("stream" = Option<bool>, Query, description = "Stream the answer.")),
+    request_body = ChatInput,
+    responses((status = 200, content((ChatReply = "application/json"), (String = "text/event-stream"))),
+              (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+              (status = 403, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 502, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub async fn chat(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    Streamed(streamed): Streamed,
+    Json(input): Json<ChatInput>,
+) -> ApiResult<Response> {
+    let turn = app.engine.begin_turn(&chatbot, request(input)?).await?;
+    if streamed {
+        return Ok(events(turn).into_response());
+    }
+    let session_id = turn.session.id.0;
+    let (message, sources) = turn.answer().await?;
+    let reply = ChatReply {
+        session_id,
+        message: message.into(),
+        sources,
+    };
+    Ok(JsonBody(reply).into_response())
+}
+
+/// Whether `?stream=true` was asked for.
+pub struct Streamed(bool);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Streamed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+        match query_value(parts, "stream")?.as_deref() {
+            None | Some("false" | "0" | "") => Ok(Self(false)),
+            Some("true" | "1") => Ok(Self(true)),
+            Some(_) => {
+                let error = Error::invalid_field("stream", "must be true or false");
+                Err(ApiError(error))
+            }
+        }
+    }
+}
+
+fn request(input: ChatInput) -> ApiResult<TurnRequest> {
+    let count = input.messages.len();
+    if count > MAX_MESSAGES {
+        let problem = format!("at most {MAX_MESSAGES}");
+        return Err(ApiError(Error::invalid_field("messages", problem)));
+    }
+    let last = input
+        .messages
+        .iter()
+        .rposition(|message| message.role == "user");
+    let Some(last) = last else {
+        let problem = "must hold a message of role user";
+        return Err(ApiError(Error::invalid_field("messages", problem)));
+    };
+    let session = match input.session_id {
+        Some(id) => SessionKey::Id(parse_id::<SessionId>(&id, "conversation")?),
+        None => SessionKey::Visitor {
+            platform: parse_platform(input.platform.as_deref().unwrap_or("web"))?,
+            token: input
+                .session_token
+                .as_deref()
+                .map(parse_visitor)
+                .transpose()?,
+        },
+    };
+    let mut messages = input.messages;
+    let asked = messages.swap_remove(last);
+    messages.truncate(last);
+    let field = format!("messages[{last}]");
+    check_attachments(&field, asked.attachments.as_deref().unwrap_or_default())?;
+    Ok(TurnRequest {
+        session,
+        message: UserMessage {
+            content: parse_message(&format!("{field}.content"), &asked.content)?,
+            attachments: asked.attachments.filter(|list| !list.is_empty()),
+        },
+        earlier: messages.into_iter().filter_map(earlier).collect(),
+    })
+}
+
+/// Roles other than these two are a client's claim to speak for us, and are ignored.
+fn earlier(message: InputMessage) -> Option<(SenderType, String)> {
+    let sender = match message.role.as_str() {
+        "user" => SenderType::User,
+        "assistant" | "bot" => SenderType::Bot,
+        _ => return None,
+    };
+    Some((sender, message.content))
+}
+
+fn check_attachments(field: &str, attachments: &[Attachment]) -> ApiResult<()> {
+    let proper = |attachment: &Attachment| {
+        let web = attachment.url.starts_with("https://") || attachment.url.starts_with("http://");
+        web && attachment.url.len() <= 2_000 && attachment.name.len() <= 1_000
+    };
+    if attachments.len() <= MAX_ATTACHMENTS && attachments.iter().all(proper) {
+        return Ok(());
+    }
+    let problem = format!(
+        "at most {MAX_ATTACHMENTS}, each with a name and an http(s) url of 2,000 characters at most"
+    );
+    let error = Error::invalid_field(format!("{field}.attachments"), problem);
+    Err(ApiError(error))
+}
+
+fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let first = json!({"session_id": turn.session.id, "message_id": turn.message_id});
+    let stream = futures_util::stream::unfold((turn, Some(first)), |(mut turn, first)| async {
+        if let Some(first) = first {
+            return Some((Ok(event("session", &first)), (turn, None)));
+        }
+        let event = match turn.next().await? {
+            TurnEvent::Sources(sources) => event("sources", &json!({"sources": sources})),
+            TurnEvent::Delta(content) => event("delta", &json!({"content": content})),
+            TurnEvent::Done(message) => event("done", &to_value(MessageBody::from(*message))),
+            TurnEvent::Failed(error) => event("error", &to_value(error::body(error))),
+        };
+        Some((Ok(event), (turn, None)))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+fn to_value(body: impl Serialize) -> Value {
+    // These bodies hold strings, numbers and maps with string keys: nothing JSON can't say.
+    serde_json::to_value(body).unwrap_or_default()
+}
+
+fn event(name: &str, data: &Value) -> Event {
+    Event::default().event(name).data(data.to_string())
+}

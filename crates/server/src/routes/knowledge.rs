@@ -1,0 +1,397 @@
+//! Feeding a chatbot, and asking what it finds.
+
+use axum::Json as JsonBody;
+use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::http::StatusCode;
+use futures_util::StreamExt;
+use okra_domain::chatbot::Chatbot;
+use okra_domain::knowledge::{Item, ItemChange, Source};
+use okra_domain::{Error, ErrorKind, ItemId};
+use okra_engine::Passage;
+use okra_engine::upload::ReceivedFile;
+use okra_store::knowledge::Added;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::access::{OwnChatbot, QueryId};
+use crate::app::App;
+use crate::error::{ApiError, ApiResult, ErrorBody};
+use crate::input::{
+    Json, PageParams, Paging, media_type, parse_id, parse_json, parse_value, read_body,
+};
+use crate::wire::{KnowledgeItem, ListBody, QueryResult};
+
+/// Files of one upload at most.
+const MAX_FILES: usize = 100;
+/// Items of one JSON body at most.
+const MAX_ITEMS: usize = 1_000;
+/// Passages of one query at most.
+const MAX_RESULTS: usize = 50;
+
+/// Something typed in, to be added to a chatbot's knowledge.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum NewItem {
+    /// Text, at most 1,000,000 characters. Markdown headings are understood.
+    Text {
+        /// Its title; the first line where not given.
+        title: Option<String>,
+        /// The text.
+        content: String,
+    },
+    /// A question with the answer to be given word for word.
+    Qna {
+        /// Its title; the question where not given.
+        title: Option<String>,
+        /// The question.
+        question: String,
+        /// The answer.
+        answer: String,
+    },
+    /// A web page, fetched by the server.
+    Url {
+        /// Its title; the page's own where not given.
+        title: Option<String>,
+        /// The page's http or https address.
+        url: String,
+    },
+}
+
+/// One item, or `{"items": […]}` of up to 1,000.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code)] // Only its schema is used; reading names the field at fault.
+pub enum NewItems {
+    /// Several.
+    Many {
+        /// The items.
+        items: Vec<NewItem>,
+    },
+    /// One.
+    One(NewItem),
+}
+
+/// Files to be uploaded.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)] // Only its schema is used.
+pub struct FilesForm {
+    /// One or more files: txt, md, html, pdf, docx, csv, json or xlsx.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    files: Vec<String>,
+}
+
+/// What was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ItemsReply {
+    message: String,
+    data: Vec<KnowledgeItem>,
+}
+
+/// The item as it is now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ItemReply {
+    message: &'static str,
+    data: KnowledgeItem,
+}
+
+/// Get knowledge base list of chatbot
+///
+/// Newest first.
+#[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/knowledge-base", tag = "Knowledge",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."), PageParams),
+    responses((status = 200, body = ListBody<KnowledgeItem>), (status = 401, body = ErrorBody),
+              (status = 404, body = ErrorBody)))]
+pub async fn list(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    Paging(page): Paging,
+) -> ApiResult<JsonBody<ListBody<KnowledgeItem>>> {
+    let page = app.engine.store().items(&chatbot, page).await?;
+    Ok(JsonBody(ListBody::new(page)))
+}
+
+/// Add knowledge
+///
+/// Takes JSON (text, Q&A pairs, web pages) or files as multipart. Answers at once; items are read
+/// in the background and end `ready` or `failed`.
+#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/knowledge-base", tag = "Knowledge",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    request_body(content((NewItems = "application/json"), (FilesForm = "multipart/form-data"))),
+    responses((status = 202, body = ItemsReply), (status = 400, body = ErrorBody),
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 413, body = ErrorBody), (status = 415, body = ErrorBody),
+              (status = 422, body = ErrorBody)))]
+pub async fn add(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    request: Request,
+) -> ApiResult<(StatusCode, JsonBody<ItemsReply>)> {
+    match media_type(request.headers()).as_str() {
+        "multipart/form-data" => receive(&app, &chatbot, request).await,
+        "application/json" | "" => add_typed(&app, &chatbot, request).await,
+        other => Err(ApiError(Error::new(
+            ErrorKind::UnsupportedType,
+            format!("The body must be multipart/form-data or application/json, not {other}."),
+        ))),
+    }
+}
+
+/// Knowledge base files
+///
+/// Uploads one or more files. Answers at once; files are read in the background and end `ready` or
+/// `failed`. A file whose bytes the chatbot already holds is recognised and not stored twice.
+#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/knowledge-base/files",
+    tag = "Knowledge", params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    request_body(content = FilesForm, content_type = "multipart/form-data"),
+    responses((status = 202, body = ItemsReply), (status = 400, body = ErrorBody),
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 413, body = ErrorBody), (status = 415, body = ErrorBody),
+              (status = 422, body = ErrorBody)))]
+pub async fn upload(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    request: Request,
+) -> ApiResult<(StatusCode, JsonBody<ItemsReply>)> {
+    receive(&app, &chatbot, request).await
+}
+
+async fn add_typed(
+    app: &App,
+    chatbot: &Chatbot,
+    request: Request,
+) -> ApiResult<(StatusCode, JsonBody<ItemsReply>)> {
+    let bytes = read_body(request.into_body(), app.config.max_json_bytes).await?;
+    let mut body: Value = parse_json(&bytes)?;
+    let values = match body.get_mut("items").map(Value::take) {
+        None => vec![(String::new(), body)],
+        Some(Value::Array(values)) => {
+            let named = |(index, value)| (format!("items[{index}]"), value);
+            values.into_iter().enumerate().map(named).collect()
+        }
+        Some(_) => return Err(ApiError(Error::invalid_field("items", "must be a list"))),
+    };
+    if values.is_empty() || values.len() > MAX_ITEMS {
+        let problem = format!("must hold 1 to {MAX_ITEMS} items");
+        return Err(ApiError(Error::invalid_field("items", problem)));
+    }
+    let now = app.engine.store().clock().now();
+    let mut items = Vec::with_capacity(values.len());
+    for (path, value) in values {
+        let (title, source) = source(parse_value(&path, value)?);
+        items.push(Item::new(chatbot.id, title, source, now)?);
+    }
+    let added = app.engine.store().add_items(chatbot, items).await?;
+    app.engine.wake_workers();
+    Ok(accepted(added))
+}
+
+fn source(item: NewItem) -> (Option<String>, Source) {
+    match item {
+        NewItem::Text { title, content } => (title, Source::Text { content }),
+        NewItem::Qna {
+            title,
+            question,
+            answer,
+        } => (title, Source::Qna { question, answer }),
+        NewItem::Url { title, url } => (title, Source::Url { url }),
+    }
+}
+
+async fn receive(
+    app: &App,
+    chatbot: &Chatbot,
+    request: Request,
+) -> ApiResult<(StatusCode, JsonBody<ItemsReply>)> {
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|rejection| {
+            let message = format!("The body must be multipart/form-data: {rejection}.");
+            Error::new(ErrorKind::UnsupportedType, message)
+        })?;
+    let mut received: Vec<ReceivedFile> = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(form_error)? {
+        let Some(file_name) = field.file_name().map(str::to_owned) else {
+            continue; // A plain form field is no file; unknown fields are ignored.
+        };
+        if received.len() == MAX_FILES {
+            let message = format!("At most {MAX_FILES} files an upload.");
+            return Err(ApiError(Error::new(ErrorKind::TooLarge, message)));
+        }
+        let content = field.map(|bytes| bytes.map_err(form_error));
+        let limit = app.config.max_upload_bytes;
+        let file = app.engine.receive_file(chatbot, &file_name, limit, content);
+        received.push(file.await?);
+    }
+    if received.is_empty() {
+        let problem = "send at least one file in the form field \"files\"";
+        return Err(ApiError(Error::invalid_field("files", problem)));
+    }
+    let added = app.engine.add_files(chatbot, received).await?;
+    Ok(accepted(added))
+}
+
+fn form_error(error: axum::extract::multipart::MultipartError) -> Error {
+    Error::invalid(format!(
+        "The upload could not be read: {}.",
+        error.body_text()
+    ))
+}
+
+fn accepted(added: Vec<Added>) -> (StatusCode, JsonBody<ItemsReply>) {
+    let known = added
+        .iter()
+        .filter(|added| matches!(added, Added::Known(_)));
+    let known = known.count();
+    let message = match (added.len() - known, known) {
+        (new, 0) => format!("{new} accepted; reading has begun."),
+        (0, known) => format!("{known} already in the knowledge base; nothing to do."),
+        (new, known) => {
+            format!("{new} accepted; reading has begun. {known} already in the knowledge base.")
+        }
+    };
+    let item = |added| match added {
+        Added::New(item) | Added::Known(item) => KnowledgeItem::from(item),
+    };
+    let data = added.into_iter().map(item).collect();
+    (StatusCode::ACCEPTED, JsonBody(ItemsReply { message, data }))
+}
+
+/// What to change of an item.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ItemInput {
+    /// The item; `?id=` does as well.
+    id: Option<String>,
+    /// A new title.
+    title: Option<String>,
+    /// Whether it may answer.
+    enabled: Option<bool>,
+    /// New text of a text item.
+    content: Option<String>,
+    /// New question of a Q&A pair.
+    question: Option<String>,
+    /// New answer of a Q&A pair.
+    answer: Option<String>,
+    /// New address of a web page.
+    url: Option<String>,
+}
+
+/// Update knowledge base
+///
+/// Changed content is read anew; until then the old version answers. A disabled item answers no
+/// longer once this call has returned.
+#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/knowledge-base",
+    tag = "Knowledge", params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    request_body = ItemInput,
+    responses((status = 200, body = ItemReply), (status = 400, body = ErrorBody),
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub async fn update(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    QueryId(query_id): QueryId,
+    Json(input): Json<ItemInput>,
+) -> ApiResult<JsonBody<ItemReply>> {
+    let id = item_id(input.id.or(query_id))?;
+    let change = ItemChange {
+        title: input.title,
+        enabled: input.enabled,
+        content: input.content,
+        question: input.question,
+        answer: input.answer,
+        url: input.url,
+    };
+    let store = app.engine.store();
+    let now = store.clock().now();
+    let item = store
+        .update_item(&chatbot, id, |item| item.changed(change, now))
+        .await?;
+    app.engine.wake_workers();
+    Ok(JsonBody(ItemReply {
+        message: "Knowledge base updated successfully",
+        data: item.into(),
+    }))
+}
+
+/// Delete knowledge base data
+///
+/// The item answers no longer once this call has returned.
+#[utoipa::path(delete, path = "/api/external/chatbot/{chatbotId}/knowledge-base",
+    tag = "Knowledge",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
+           ("id" = uuid::Uuid, Query, description = "The item.")),
+    responses((status = 200, body = ItemReply), (status = 400, body = ErrorBody),
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub async fn delete(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    QueryId(id): QueryId,
+) -> ApiResult<JsonBody<ItemReply>> {
+    let item = app
+        .engine
+        .store()
+        .delete_item(&chatbot, item_id(id)?)
+        .await?;
+    app.engine.wake_workers();
+    Ok(JsonBody(ItemReply {
+        message: "Knowledge base data deleted successfully",
+        data: item.into(),
+    }))
+}
+
+fn item_id(id: Option<String>) -> ApiResult<ItemId> {
+    let id = id.ok_or_else(|| Error::invalid_field("id", "name the knowledge item"))?;
+    parse_id(&id, "knowledge item")
+}
+
+/// A question to search with.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct QueryInput {
+    /// What to look for, at most 32,000 characters.
+    query: String,
+    /// Passages wanted, 1 to 50.
+    #[schema(default = 5, minimum = 1, maximum = 50)]
+    limit: Option<usize>,
+    /// Leave out passages less likely than this, 0 to 1.
+    #[schema(default = 0.0, minimum = 0, maximum = 1)]
+    min_similarity: Option<f32>,
+}
+
+/// Passages, best first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueryReply {
+    results: Vec<QueryResult>,
+}
+
+/// Query knowledge
+///
+/// The passages that answer best, with how likely each is the right one.
+#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/query-knowledge",
+    tag = "Knowledge", params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    request_body = QueryInput,
+    responses((status = 200, body = QueryReply), (status = 400, body = ErrorBody),
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub async fn query(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    Json(input): Json<QueryInput>,
+) -> ApiResult<JsonBody<QueryReply>> {
+    let query = okra_domain::session::parse_message("query", &input.query)?;
+    let limit = input.limit.unwrap_or(5);
+    if limit == 0 || limit > MAX_RESULTS {
+        let problem = format!("must be from 1 to {MAX_RESULTS}");
+        return Err(ApiError(Error::invalid_field("limit", problem)));
+    }
+    let minimum = input.min_similarity.unwrap_or(0.0);
+    if !(0.0..=1.0).contains(&minimum) {
+        let problem = "must be from 0 to 1";
+        return Err(ApiError(Error::invalid_field("min_similarity", problem)));
+    }
+    let passages = app
+        .engine
+        .retrieve(&chatbot, &query, limit, minimum)
+        .await?;
+    let result = |passage: &Passage| QueryResult::from(passage.cited());
+    Ok(JsonBody(QueryReply {
+        results: passages.iter().map(result).collect(),
+    }))
+}
