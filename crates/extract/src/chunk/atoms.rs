@@ -31,8 +31,8 @@ pub(super) enum Boundary {
     Sentence,
     /// Between two blocks.
     Block,
-    /// Before a heading.
-    Section,
+    /// Before a heading; the higher its level, the higher the number.
+    Section(u8),
 }
 
 /// Characters that separate two blocks in a chunk.
@@ -46,15 +46,11 @@ pub(super) fn split(blocks: &[Block], options: &ChunkOptions) -> Vec<Atom> {
     };
     for (index, block) in blocks.iter().enumerate() {
         splitter.block(index, block);
-        let before_heading = blocks
-            .get(index + 1)
-            .is_some_and(|next| matches!(next.kind, BlockKind::Heading(_)));
         if let Some(last) = splitter.atoms.last_mut() {
             last.chars += BLOCK_GAP;
-            last.after = if before_heading {
-                Boundary::Section
-            } else {
-                Boundary::Block
+            last.after = match blocks.get(index + 1).map(|next| next.kind) {
+                Some(BlockKind::Heading(level)) => Boundary::Section(u8::MAX - level),
+                _ => Boundary::Block,
             };
         }
     }

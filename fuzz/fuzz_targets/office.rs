@@ -1,0 +1,11 @@
+//! Word documents and workbooks.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use okra_extract::{Format, Limits, extract};
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = Limits::default();
+    let _ = extract(bytes, Format::Docx, &limits);
+    let _ = extract(bytes, Format::Xlsx, &limits);
+});
