@@ -99,6 +99,12 @@ fn a_pdf_keeps_headings_tables_and_pages() {
 
 #[test]
 fn pdfs_of_other_producers_are_read() {
+    let chapters = check("chapters.pdf", &["Chapter 1", "Chapter 2", "Chapter 5"]);
+    assert_eq!(
+        headings(&chapters).len(),
+        5,
+        "headings at page tops are no running headers"
+    );
     for name in ["guide-writer.pdf", "guide-linear.pdf", "restricted.pdf"] {
         check(
             name,

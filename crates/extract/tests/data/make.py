@@ -23,6 +23,15 @@ for line, text in enumerate(KOREAN):
     page.drawString(72, 730 - 20 * line, text)
 page.save()
 
+page = canvas.Canvas("chapters.pdf", pagesize=A4, invariant=1)
+for chapter in range(1, 6):
+    page.setFont("Helvetica-Bold", 18)
+    page.drawString(72, 770, f"Chapter {chapter}")
+    page.setFont("Helvetica", 11)
+    page.drawString(72, 740, f"This is what there is to say about matter number {chapter}.")
+    page.showPage()
+page.save()
+
 with open("euc-kr.txt", "wb") as file:
     file.write("\r\n\r\n".join(KOREAN).encode("euc-kr"))
 
