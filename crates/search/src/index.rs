@@ -14,9 +14,9 @@ use uuid::Uuid;
 use crate::Fusion;
 use crate::analysis::LANGUAGES;
 use crate::bits::Bits;
-use crate::segment::Segment;
 use crate::segment::build::Builder;
 use crate::segment::merge::{Source, merge};
+use crate::segment::{ItemRange, MOST_POSTINGS_BYTES, Segment};
 use crate::vector::QuantizedVector;
 
 /// The passages of one chatbot, ready to be searched.
@@ -117,9 +117,8 @@ impl Index {
                 builder.add(change.item, &change.documents);
             }
         }
-        if let Some(segment) = builder.finish() {
-            self.parts.push(Part::whole(segment));
-        }
+        self.parts
+            .extend(builder.finish().into_iter().map(Part::whole));
         self.tidy();
     }
 
@@ -184,9 +183,6 @@ impl Index {
     }
 }
 
-/// Postings are found by 32-bit offsets; a merge that could outgrow them (millions of passages) isn't made.
-const MOST_POSTINGS_BYTES: usize = 3 << 30;
-
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Index")
@@ -228,19 +224,23 @@ impl Part {
     }
 
     fn remove(&mut self, item: Uuid) {
-        let Some(range) = self.segment.find_item(item) else {
-            return;
-        };
-        if self.is_dead(range.start) {
-            return;
+        let segment = Arc::clone(&self.segment);
+        for range in segment.ranges_of(item) {
+            if !self.is_dead(range.start) {
+                self.remove_range(range);
+            }
         }
+    }
+
+    fn remove_range(&mut self, range: ItemRange) {
+        let documents = self.segment.documents();
         let dead = self
             .dead
-            .get_or_insert_with(|| Arc::new(Bits::new(self.segment.documents().len())));
+            .get_or_insert_with(|| Arc::new(Bits::new(documents.len())));
         let dead = Arc::make_mut(dead);
         for document in range.start..range.start + range.len {
             dead.set(document);
-            let entry = &self.segment.documents()[document as usize];
+            let entry = &documents[document as usize];
             self.lengths[0] -= u64::from(entry.lengths[0]);
             self.lengths[1] -= u64::from(entry.lengths[1]);
             if let Some(language) = entry.language {

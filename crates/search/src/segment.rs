@@ -14,6 +14,9 @@ use crate::analysis::{Language, Leg};
 use postings::{Postings, PostingsWriter};
 pub(crate) use vectors::VectorBlocks;
 
+/// Postings are found by 32-bit offsets; a merge that could outgrow them (millions of passages) isn't made.
+pub(crate) const MOST_POSTINGS_BYTES: usize = 3 << 30;
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Segment {
@@ -82,12 +85,16 @@ impl Segment {
         &self.documents
     }
 
-    /// The documents of `item`, if this segment has any.
-    pub(crate) fn find_item(&self, item: Uuid) -> Option<ItemRange> {
-        self.items_by_id
-            .binary_search_by_key(&item, |&at| self.items[at as usize].item)
-            .ok()
-            .map(|found| self.items[self.items_by_id[found] as usize])
+    /// The documents of `item` in this segment. Mostly one range; more where an item was split between segments that
+    /// were merged later.
+    pub(crate) fn ranges_of(&self, item: Uuid) -> impl Iterator<Item = ItemRange> + '_ {
+        let from = self
+            .items_by_id
+            .partition_point(|&at| self.items[at as usize].item < item);
+        self.items_by_id[from..]
+            .iter()
+            .map(|&at| self.items[at as usize])
+            .take_while(move |range| range.item == item)
     }
 
     /// The item that a document belongs to.

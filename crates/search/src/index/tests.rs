@@ -222,6 +222,17 @@ fn skipping_common_terms_changes_nothing() {
 }
 
 #[test]
+fn an_item_larger_than_a_batch_is_one_item() {
+    let texts: Vec<String> = (0..70_000).map(|number| format!("page {number}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut index = fresh(&[change(1, &texts), change(2, &["page 69999"])]);
+    assert_eq!(found(&index, "69999")[..2], [(1, 69_999), (2, 0)]);
+    index.apply(vec![change(1, &["page 5"])]);
+    assert_eq!(index.len(), 2);
+    assert_eq!(found(&index, "69999"), [(2, 0)]);
+}
+
+#[test]
 fn hostile_text_is_harmless() {
     let endless = "긴".repeat(1_000_000);
     let zalgo = format!("e{}", "\u{301}".repeat(100_000));

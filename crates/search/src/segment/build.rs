@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::merge::{self, Source};
 use super::postings::PostingsWriter;
-use super::{DocumentEntry, ItemRange, Segment, VectorBlocks};
+use super::{DocumentEntry, ItemRange, MOST_POSTINGS_BYTES, Segment, VectorBlocks};
 use crate::Document;
 use crate::analysis::{Evidence, Language, Leg, Scratch, Script, for_each_token, token_terms};
 use crate::hash::{TermMap, hash, term_id};
@@ -65,14 +65,15 @@ impl Builder {
         }
     }
 
-    /// The segment of everything added; `None` where that is nothing.
-    pub(crate) fn finish(mut self) -> Option<Segment> {
+    /// The documents added as one segment; as several only where they are too many for one.
+    pub(crate) fn finish(mut self) -> Vec<Segment> {
         self.write_batch();
-        if self.batches.len() < 2 {
-            return self.batches.pop();
+        let bytes: usize = self.batches.iter().map(Segment::postings_bytes).sum();
+        if self.batches.len() < 2 || bytes > MOST_POSTINGS_BYTES {
+            return self.batches;
         }
         let sources: Vec<Source<'_>> = self.batches.iter().map(Source::whole).collect();
-        Some(merge::merge(&sources))
+        vec![merge::merge(&sources)]
     }
 
     fn add_document(&mut self, item: Uuid, document: &Document) {
