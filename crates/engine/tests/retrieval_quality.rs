@@ -88,7 +88,13 @@ fn the_answer_threshold_refuses_what_no_passage_answers() {
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for name in sets {
             let shelf = Shelf::load(&folder, name, &embedder);
-            kept.extend(shelf.set.questions.iter().map(|question| shelf.best(question)));
+            kept.extend(
+                shelf
+                    .set
+                    .questions
+                    .iter()
+                    .map(|question| shelf.best(question)),
+            );
             refused.extend(unanswerable.iter().map(|question| shelf.best(question)));
         }
         let threshold = Fusion::static_english().answer_threshold();
