@@ -1,6 +1,7 @@
 //! Large objects in a folder or in S3, by one set of paths: everything of a chatbot lies under one
 //! folder, so that deleting it is deleting the folder.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -50,6 +51,19 @@ impl Blobs {
     /// Opens the storage at `file:///FOLDER`, or `s3://BUCKET/PREFIX` with the usual `AWS_…`
     /// environment variables.
     pub fn open(url: &str) -> Result<Self> {
+        // Names and values that are no Unicode are none of AWS's.
+        let variables = std::env::vars_os();
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::open_with(url, variables.filter_map(text))
+    }
+
+    /// Opens the storage with these variables in place of the environment's.
+    pub fn open_with(
+        url: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
         let invalid = |problem: String| {
             Error::invalid(format!("The storage URL (OKRA_STORAGE_URL) {problem}"))
         };
@@ -65,7 +79,14 @@ impl Blobs {
                 Ok(Self(Arc::new(store.with_automatic_cleanup(true))))
             }
             "s3" => {
-                let builder = AmazonS3Builder::from_env().with_url(url);
+                let mut builder = AmazonS3Builder::new().with_url(url);
+                for (name, value) in variables {
+                    let key = name.to_ascii_lowercase();
+                    // What is none of the client's settings is another program's.
+                    if let (true, Ok(key)) = (name.starts_with("AWS_"), key.parse()) {
+                        builder = builder.with_config(key, value);
+                    }
+                }
                 let store = builder
                     .build()
                     .map_err(|error| invalid(format!("cannot be used: {error}")))?;

@@ -5,8 +5,11 @@
 //! An enum over the two pools rather than sqlx's `Any`, which lacks UUIDs and JSON, and rather than
 //! generics, which would reach every caller.
 
+mod presence;
+
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use okra_domain::error::Result;
@@ -23,6 +26,8 @@ use sqlx::types::Json;
 use sqlx::{Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
 use uuid::Uuid;
 
+use presence::Presence;
+
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -33,6 +38,7 @@ pub(crate) enum Db {
     Sqlite {
         read: SqlitePool,
         write: SqlitePool,
+        presence: Arc<Presence>,
     },
     Postgres(PgPool),
 }
@@ -70,6 +76,7 @@ impl Db {
                 .test_before_acquire(false)
         };
         let doing = || format!("cannot open the database {}", path.display());
+        let presence = Arc::new(Presence::come(path).await?);
         let write = pool(1).connect_with(options.clone()).await;
         let write = write.map_err(|error| Error::internal(doing(), error))?;
         SQLITE_MIGRATIONS
@@ -78,7 +85,11 @@ impl Db {
             .map_err(migration_error)?;
         let read = pool(8).connect_with(options.read_only(true)).await;
         let read = read.map_err(|error| Error::internal(doing(), error))?;
-        Ok(Self::Sqlite { read, write })
+        Ok(Self::Sqlite {
+            read,
+            write,
+            presence,
+        })
     }
 
     async fn connect_postgres(url: &str) -> Result<Self> {
@@ -96,6 +107,23 @@ impl Db {
             .await
             .map_err(migration_error)?;
         Ok(Self::Postgres(pool))
+    }
+
+    /// Whether no other process has the database open, nor can open it before
+    /// [`Db::let_others_in`]. On Postgres nobody can know.
+    pub(crate) fn is_alone(&self) -> bool {
+        match self {
+            Self::Sqlite { presence, .. } => presence.is_alone(),
+            Self::Postgres(_) => false,
+        }
+    }
+
+    /// Ends the opening: from now on others may open the database too.
+    pub(crate) async fn let_others_in(&self) -> Result<()> {
+        match self {
+            Self::Sqlite { presence, .. } => presence.let_others_in().await,
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// Begins a transaction that writes.
@@ -173,7 +201,7 @@ impl Db {
     /// Closes every connection, after what runs on them has ended.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -281,14 +309,35 @@ param_from! {
     Option<i64> => Int(|v| v),
     Timestamp => Int(|t: Timestamp| Some(t.0)),
     Option<Timestamp> => Int(|t: Option<Timestamp>| t.map(|t| t.0)),
-    String => Text(Some),
-    &str => Text(|v: &str| Some(v.to_owned())),
-    Option<String> => Text(|v| v),
+    String => Text(|v: String| Some(without_nul(v))),
+    &str => Text(|v: &str| Some(without_nul(v.to_owned()))),
+    Option<String> => Text(|v: Option<String>| v.map(without_nul)),
     Vec<u8> => Bytes(Some),
     Option<Vec<u8>> => Bytes(|v| v),
     bool => Bool(|v| v),
-    Value => Json(Some),
-    Option<Value> => Json(|v| v),
+    Value => Json(|v: Value| Some(json_without_nul(v))),
+    Option<Value> => Json(|v: Option<Value>| v.map(json_without_nul)),
+}
+
+/// The text with U+FFFD for every U+0000, which Postgres refuses in texts. Done here for both
+/// databases, since texts come from documents and models as well as from checked input.
+fn without_nul(text: String) -> String {
+    match text.contains('\0') {
+        true => text.replace('\0', "\u{fffd}"),
+        false => text,
+    }
+}
+
+fn json_without_nul(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(without_nul(text)),
+        Value::Array(values) => values.into_iter().map(json_without_nul).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (without_nul(name), json_without_nul(value)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
 }
 
 /// Collects statement values, each turned into a [`Param`].

@@ -1,6 +1,6 @@
 //! Background jobs: rows that are leased, renewed while they run, and deleted in the very
 //! transaction that keeps their promise. A worker that dies lets its lease run out, and the job is
-//! taken again.
+//! taken again; on SQLite already by the next process that opens the database alone.
 //!
 //! One small table of ours rather than a job framework: finishing a job and swapping an item's
 //! chunks must be one transaction, on two databases.
@@ -14,7 +14,7 @@ use okra_domain::{ChatbotId, Error, ItemId, JobId, OrganizationId, Timestamp};
 use uuid::Uuid;
 
 use crate::Store;
-use crate::db::{Row, Tx, params};
+use crate::db::{Db, Row, Tx, params};
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,17 @@ impl Store {
         let sql = "SELECT COUNT(*) AS count FROM jobs";
         self.db.count(sql, params![]).await
     }
+}
+
+/// Voids every lease, where it is known that no worker is alive. The attempts that died stay
+/// counted: a document that takes the process down must not do so for ever.
+pub(crate) async fn void_leases(db: &Db) -> Result<()> {
+    let sql = "UPDATE jobs SET lease = NULL, lease_until = NULL WHERE lease IS NOT NULL";
+    match db.execute(sql, params![]).await? {
+        0 => {}
+        jobs => tracing::info!(jobs, "taking up jobs of a process that was killed"),
+    }
+    Ok(())
 }
 
 /// Asks for an item to be read, in the caller's transaction. A wish for the same item that is

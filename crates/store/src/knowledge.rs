@@ -104,6 +104,7 @@ impl Store {
     pub async fn add_items(&self, chatbot: &Chatbot, items: Vec<Item>) -> Result<Vec<Added>> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        lock_chatbot(&mut tx, chatbot.id).await?;
         let mut added = Vec::with_capacity(items.len());
         for item in items {
             if insert(&mut tx, &item).await? {
@@ -203,6 +204,7 @@ impl Store {
     pub async fn begin_ingest(&self, chatbot: &Chatbot, id: ItemId) -> Result<Option<Item>> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        lock_chatbot(&mut tx, chatbot.id).await?;
         let sql = "UPDATE knowledge_items SET status = 'processing', updated_at = $1 \
                    WHERE id = $2 AND chatbot_id = $3";
         if tx.execute(sql, params![now, id.0, chatbot.id.0]).await? == 0 {

@@ -39,11 +39,13 @@ impl Store {
     /// Fails with a sentence for the operator where either can't be reached, or where the database
     /// was made by a newer Okra.
     pub async fn open(database_url: &str, storage_url: &str, clock: Clock) -> Result<Self> {
-        Ok(Self {
-            blobs: Blobs::open(storage_url)?,
-            db: Db::connect(database_url).await?,
-            clock,
-        })
+        let blobs = Blobs::open(storage_url)?;
+        let db = Db::connect(database_url).await?;
+        if db.is_alone() {
+            jobs::void_leases(&db).await?;
+        }
+        db.let_others_in().await?;
+        Ok(Self { db, blobs, clock })
     }
 
     /// Large objects: uploaded files and avatars.
@@ -58,7 +60,8 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn check_database(&self) -> Result<()> {
-        self.db.count("SELECT 1 AS count", params![]).await?;
+        let sql = "SELECT CAST(1 AS BIGINT) AS count";
+        self.db.count(sql, params![]).await?;
         Ok(())
     }
 
