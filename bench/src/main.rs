@@ -1,1 +1,90 @@
-fn main() {}
+//! Measures the hot paths and prints a table of figures beside their targets.
+//!
+//! `cargo xtask bench` builds and runs it, and names the server's binary in `OKRA_BENCH_SERVER`. The server is always
+//! that binary in a process of its own, on a free loopback port and with a data folder that is deleted afterwards. A
+//! missed target is printed, not failed: how fast a machine is says nothing about whether the code is right. What
+//! fails is a measurement that could not be made, or a wrong answer.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
+mod chat;
+mod corpus;
+mod http;
+mod ingest;
+mod mock;
+mod pdf;
+mod query;
+mod retrieval;
+mod server;
+mod start;
+mod table;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const NAMES: [&str; 5] = ["start", "query", "chat", "ingest", "retrieval"];
+
+const HELP: &str = "\
+Measure the hot paths and print a table.
+
+Usage: cargo xtask bench [name…]      all of them where none is named
+
+  start      start to the first answer, resident memory, size of the binary
+  query      query-knowledge over HTTP at 10,000 passages; the index alone at 100,000
+  chat       what a turn costs beyond the model, and turns a second at 32 connections
+  ingest     how long after an upload's answer a file is found
+  retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|a| a == "--help" || a == "-h") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &[String]) -> Result<()> {
+    if arguments == [mock::ARGUMENT] {
+        return mock::serve().await;
+    }
+    if let Some(unknown) = arguments.iter().find(|a| !NAMES.contains(&a.as_str())) {
+        bail!("there is no benchmark named {unknown:?}; --help lists them");
+    }
+    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|a| a == name);
+    for name in NAMES.into_iter().filter(|name| wanted(name)) {
+        println!("\n{name}  ({})", table::load());
+        match name {
+            "start" => start::run(&binary()?).await?.print(),
+            "query" => query::run(&binary()?).await?.print(),
+            "chat" => chat::run(&binary()?).await?.print(),
+            "ingest" => ingest::run(&binary()?).await?.print(),
+            _ => retrieval::run()?,
+        }
+    }
+    Ok(())
+}
+
+/// The server's binary.
+fn binary() -> Result<PathBuf> {
+    let path = std::env::var_os("OKRA_BENCH_SERVER");
+    let path = path.context("OKRA_BENCH_SERVER names no binary; run `cargo xtask bench`")?;
+    Ok(path.into())
+}

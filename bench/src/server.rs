@@ -1,0 +1,163 @@
+//! The server under test: the release binary in a process of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::http::{Connection, form};
+
+/// The key of the first organization.
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+/// How long a start may take before it is given up.
+const START: Duration = Duration::from_secs(60);
+/// How long reading a document may take before it is given up.
+const READ: Duration = Duration::from_secs(300);
+
+/// A running server. Killed when dropped.
+pub struct Server {
+    process: Child,
+    pub address: SocketAddr,
+    /// From the start of the process to the first 200 of `/healthz`.
+    pub started_in: Duration,
+}
+
+impl Server {
+    /// Starts `binary` on `data`, with the provider at `provider` or none; waits for `/healthz`.
+    pub async fn start(binary: &Path, data: &Path, provider: Option<&str>) -> Result<Self> {
+        // Logs cost what they cost in service, where they go to a file or a pipe.
+        let log = std::fs::File::create(data.with_extension("log"))?;
+        let mut command = Command::new(binary);
+        command
+            .arg("serve")
+            .env_clear()
+            .env("OKRA_LISTEN", "127.0.0.1:0")
+            .env("OKRA_DATA_DIR", data)
+            .env("OKRA_BOOTSTRAP_API_KEY", KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true);
+        if let Some(url) = provider {
+            command.env("OPENAI_BASE_URL", url);
+        }
+        let begun = Instant::now();
+        let mut process = command
+            .spawn()
+            .with_context(|| format!("{} could not be started", binary.display()))?;
+        let address = timeout(START, address(&mut process)).await;
+        let address = address.context("the server did not say where it listens")??;
+        healthy(address).await?;
+        Ok(Self {
+            process,
+            address,
+            started_in: begun.elapsed(),
+        })
+    }
+
+    /// A new connection with the organization's key.
+    pub async fn connect(&self) -> Result<Connection> {
+        Connection::open(self.address, KEY).await
+    }
+
+    /// Resident memory in megabytes (10⁶ bytes), where the system tells.
+    pub fn resident_mb(&self) -> Result<f64> {
+        let id = self.process.id().context("the server has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kilobytes: f64 = kilobytes.context("no VmRSS")?.trim().parse()?;
+        Ok(kilobytes * 1024.0 / 1e6)
+    }
+
+    /// Stops it as an operator would.
+    pub async fn stop(mut self) -> Result<()> {
+        self.process.kill().await?;
+        Ok(())
+    }
+}
+
+/// Makes a chatbot; gives the path that its calls begin with.
+pub async fn new_chatbot(connection: &mut Connection) -> Result<String> {
+    let path = "/api/external/chatbots";
+    let made = connection.post(path, &json!({ "name": "Bench" })).await?;
+    let id = made["chatbot"]["id"].as_str().context("no chatbot id")?;
+    Ok(format!("/api/external/chatbot/{id}"))
+}
+
+/// Uploads files; returns with the server's answer, before they are read.
+pub async fn upload(
+    connection: &mut Connection,
+    bot: &str,
+    files: &[(String, Vec<u8>)],
+) -> Result<()> {
+    let (content_type, body) = form(files);
+    let path = format!("{bot}/knowledge-base/files");
+    let answer = connection.send(("POST", &path), &content_type, &body);
+    answer.await?.json().map(|_| ())
+}
+
+/// Waits until every item of the chatbot is read; gives how many passages they hold together.
+pub async fn all_read(connection: &mut Connection, bot: &str) -> Result<usize> {
+    let path = format!("{bot}/knowledge-base?limit=200");
+    let begun = Instant::now();
+    loop {
+        let items = connection.get(&path).await?;
+        let items = items["data"].as_array().context("no items")?;
+        if let Some(failed) = items.iter().find(|item| item["status"] == "failed") {
+            bail!("an item was not read: {}", failed["error"]);
+        }
+        if items.iter().all(|item| item["status"] == "ready") {
+            let chunks = items.iter().filter_map(|item| item["chunks"].as_u64());
+            return Ok(chunks.sum::<u64>() as usize);
+        }
+        if begun.elapsed() > READ {
+            bail!("items were not read within {READ:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The contents that a query finds, best first.
+pub async fn query(connection: &mut Connection, bot: &str, text: &str) -> Result<Vec<String>> {
+    let path = format!("{bot}/query-knowledge");
+    let found = connection.post(&path, &json!({ "query": text })).await?;
+    let found = found["results"].as_array().context("no results")?;
+    let content = |result: &Value| result["content"].as_str().unwrap_or_default().to_owned();
+    Ok(found.iter().map(content).collect())
+}
+
+async fn address(process: &mut Child) -> Result<SocketAddr> {
+    let stdout = process.stdout.take().context("no standard output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Some((_, address)) = line.split_once("http://") {
+            // The rest of the greeting is read too: a closed pipe would fail the server's print.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return Ok(address.trim().parse()?);
+        }
+    }
+    bail!("the server ended without listening; its log is beside its data folder")
+}
+
+async fn healthy(address: SocketAddr) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        if let Ok(mut connection) = Connection::open(address, "").await {
+            let answer = connection.send(("GET", "/healthz"), "text/plain", b"");
+            if answer.await.is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+        }
+        if begun.elapsed() > START {
+            bail!("/healthz never answered 200");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
