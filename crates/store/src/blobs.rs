@@ -2,6 +2,7 @@
 //! folder, so that deleting it is deleting the folder.
 
 use std::ffi::OsString;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,7 +37,11 @@ const PART_BYTES: usize = 5 * 1024 * 1024;
 
 /// Blob storage. Clones share it.
 #[derive(Clone)]
-pub struct Blobs(Arc<dyn ObjectStore>);
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    /// The same store where it is a folder, which has directories to be deleted.
+    folder: Option<Arc<LocalFileSystem>>,
+}
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +81,11 @@ impl Blobs {
                 let doing = format!("cannot make the folder {}", folder.display());
                 std::fs::create_dir_all(&folder).map_err(|error| Error::internal(doing, error))?;
                 let store = LocalFileSystem::new_with_prefix(folder).map_err(failed)?;
-                Ok(Self(Arc::new(store.with_automatic_cleanup(true))))
+                let store = Arc::new(store.with_automatic_cleanup(true));
+                Ok(Self {
+                    store: store.clone(),
+                    folder: Some(store),
+                })
             }
             "s3" => {
                 let mut builder = AmazonS3Builder::new().with_url(url);
@@ -91,7 +100,10 @@ impl Blobs {
                     .build()
                     .map_err(|error| invalid(format!("cannot be used: {error}")))?;
                 let prefix = Path::from(parsed.path().trim_matches('/'));
-                Ok(Self(Arc::new(PrefixStore::new(store, prefix))))
+                Ok(Self {
+                    store: Arc::new(PrefixStore::new(store, prefix)),
+                    folder: None,
+                })
             }
             other => Err(invalid(format!(
                 "must begin with file:// or s3://, not {other}://"
@@ -100,11 +112,12 @@ impl Blobs {
     }
 
     /// Begins an object that is written as it arrives. Until [`BlobWriter::finish`] nothing can be
-    /// read at its path.
+    /// read at its path; a writer that is dropped leaves nothing there.
     pub async fn writer(&self, path: &str) -> Result<BlobWriter> {
-        let upload = self.0.put_multipart(&Path::from(path)).await;
+        let upload = self.store.put_multipart(&Path::from(path)).await;
+        let upload = WriteMultipart::new_with_chunk_size(upload.map_err(failed)?, PART_BYTES);
         Ok(BlobWriter {
-            upload: WriteMultipart::new_with_chunk_size(upload.map_err(failed)?, PART_BYTES),
+            upload: Upload(Some(upload)),
             hasher: Sha256::new(),
             size: 0,
         })
@@ -112,13 +125,13 @@ impl Blobs {
 
     /// Stores a small object whole.
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<()> {
-        let put = self.0.put(&Path::from(path), bytes.into()).await;
+        let put = self.store.put(&Path::from(path), bytes.into()).await;
         put.map(|_| ()).map_err(failed)
     }
 
     /// Reads an object whole; `None` where there is none.
     pub async fn read(&self, path: &str) -> Result<Option<Bytes>> {
-        match self.0.get(&Path::from(path)).await {
+        match self.store.get(&Path::from(path)).await {
             Ok(object) => object.bytes().await.map(Some).map_err(failed),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(error)),
@@ -128,11 +141,25 @@ impl Blobs {
     /// Deletes the object at `path`, or every object in that folder. What is gone already is fine.
     pub async fn delete(&self, path: &str) -> Result<()> {
         let path = Path::from(path);
-        let below = self.0.list(Some(&path)).map_ok(|object| object.location);
+        if let Some(folder) = &self.folder {
+            // With the directory goes what a list does not show: uploads that a killed server left
+            // unfinished.
+            let place = folder.path_to_filesystem(&path).map_err(failed)?;
+            match tokio::fs::remove_dir_all(place).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let below = self.store.list(Some(&path));
+        let below = below.map_ok(|object| object.location);
         let mut locations: Vec<Path> = below.try_collect().await.map_err(failed)?;
-        locations.push(path);
+        if locations.is_empty() {
+            locations.push(path);
+        }
         let locations = futures_util::stream::iter(locations).map(Ok).boxed();
-        let mut deleted = self.0.delete_stream(locations);
+        let mut deleted = self.store.delete_stream(locations);
         while let Some(result) = deleted.next().await {
             match result {
                 Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
@@ -144,7 +171,7 @@ impl Blobs {
 
     /// Whether the storage answers.
     pub async fn check(&self) -> Result<()> {
-        match self.0.head(&Path::from("readiness")).await {
+        match self.store.head(&Path::from("readiness")).await {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(error)),
         }
@@ -153,7 +180,7 @@ impl Blobs {
 
 /// An object being written.
 pub struct BlobWriter {
-    upload: WriteMultipart,
+    upload: Upload,
     hasher: Sha256,
     size: u64,
 }
@@ -163,8 +190,11 @@ impl BlobWriter {
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.hasher.update(&bytes);
         self.size += bytes.len() as u64;
-        self.upload.put(bytes);
-        self.upload.wait_for_capacity(4).await.map_err(failed)
+        let Some(upload) = &mut self.upload.0 else {
+            return Ok(()); // Taken only by the two below, which take the writer too.
+        };
+        upload.put(bytes);
+        upload.wait_for_capacity(4).await.map_err(failed)
     }
 
     /// Bytes taken so far.
@@ -173,21 +203,46 @@ impl BlobWriter {
     }
 
     /// Makes the object readable.
-    pub async fn finish(self) -> Result<Written> {
-        self.upload.finish().await.map_err(failed)?;
+    pub async fn finish(mut self) -> Result<Written> {
+        if let Some(upload) = self.upload.0.take() {
+            upload.finish().await.map_err(failed)?;
+        }
         Ok(Written {
             size: self.size,
             sha256: hex::encode(self.hasher.finalize()),
         })
     }
 
-    /// Drops what was written.
-    pub async fn abort(self) -> Result<()> {
-        self.upload.abort().await.map_err(failed)
+    /// Drops what was written, and waits until it is gone.
+    pub async fn abort(mut self) -> Result<()> {
+        match self.upload.0.take() {
+            Some(upload) => upload.abort().await.map_err(failed),
+            None => Ok(()),
+        }
     }
 }
 
-fn failed(error: object_store::Error) -> Error {
+/// An upload that is aborted when it is dropped: parts that S3 holds without an object are paid for
+/// and never seen. Apart from [`BlobWriter`], so that that one can be taken to pieces.
+struct Upload(Option<WriteMultipart>);
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(upload) = self.0.take() else {
+            return;
+        };
+        // Outside a runtime nothing can be sent; that is only at the very end of the process.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = upload.abort().await {
+                    tracing::warn!(%error, "an unfinished upload was not aborted");
+                }
+            });
+        }
+    }
+}
+
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error {
         source: Some(error.into()),
         ..Error::new(

@@ -1,4 +1,5 @@
 //! What tests and benchmarks of several crates share. No part of the product.
 
 pub mod provider;
+pub mod s3;
 pub mod website;
