@@ -11,6 +11,10 @@ use crate::retrieve::Passage;
 const VERBATIM_SIMILARITY: f32 = 0.5;
 /// The most characters of an extracted answer.
 const MAX_CHARS: usize = 600;
+/// What a heading's score counts: it names what the sentences below it say.
+const HEADING: f32 = 0.5;
+/// What a number counts in answer to a question that asks for one.
+const NUMBER_ASKED: f32 = 1.4;
 /// A sentence joins the answer where it scores at least this share of the best one.
 const JOINS: f32 = 0.6;
 
@@ -138,7 +142,46 @@ fn score(question: &str, sentences: &[&str]) -> Vec<f32> {
             *score = hit.score;
         }
     }
+    let asks_number = asks_for_a_number(question);
+    for (score, sentence) in scores.iter_mut().zip(sentences) {
+        if is_heading(sentence) {
+            *score *= HEADING;
+        } else if asks_number && sentence.contains(|c: char| c.is_numeric()) {
+            *score *= NUMBER_ASKED;
+        }
+    }
     scores
+}
+
+/// A line of words that ends without a full stop, and is neither a row of a table nor an entry of a
+/// list.
+fn is_heading(sentence: &str) -> bool {
+    let line = sentence.trim();
+    let marked = line.starts_with(['|', '-', '*', '•']) || line.starts_with(char::is_numeric);
+    let ended = line.ends_with([
+        '.', '!', '?', '。', '！', '？', ':', ';', ')', '"', '”', '|',
+    ]);
+    !marked && !ended && line.chars().count() <= 80
+}
+
+/// Whether the question asks how long, how many, how much or when, in English or Korean.
+fn asks_for_a_number(question: &str) -> bool {
+    let question = question.to_lowercase();
+    let asked = [
+        "how long",
+        "how many",
+        "how much",
+        "how often",
+        "how far",
+        "how soon",
+        "when ",
+        "what time",
+        "며칠",
+        "얼마",
+        "언제",
+        "몇",
+    ];
+    asked.iter().any(|words| question.contains(words))
 }
 
 #[cfg(test)]
@@ -201,6 +244,22 @@ mod tests {
         );
         assert!(extract.text.contains("30일 이내"), "{}", extract.text);
         assert!(extract.text.chars().count() <= MAX_CHARS);
+    }
+
+    #[test]
+    fn a_heading_that_repeats_the_question_is_not_the_answer() {
+        let filler = "Our shop opened many years ago in a small town by the sea. ".repeat(8);
+        let text = format!(
+            "{filler}\n\nYou have 30 days from delivery to return a machine.\n\nHow to return a \
+             machine\n\n1. Ask for a label.\n\n{filler}"
+        );
+        let found = [passage(None, &text, 0.8, true)];
+        let extract = answer("How long do I have to return a machine?", &found);
+        assert!(
+            extract.text.starts_with("You have 30 days"),
+            "{}",
+            extract.text
+        );
     }
 
     #[test]

@@ -117,8 +117,11 @@ fn inert(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, character) in text.char_indices() {
         out.push(character);
-        let rest = lower[at + character.len_utf8()..].trim_start_matches(['/', ' ', '\t']);
-        if character == '<' && rest.starts_with("passage") {
+        let names_ours = || {
+            let rest = lower[at + character.len_utf8()..].trim_start_matches(['/', ' ', '\t']);
+            rest.starts_with("passage")
+        };
+        if character == '<' && names_ours() {
             out.push('\u{200B}');
         }
     }

@@ -1,3 +1,5 @@
+//! The fetcher against a website that redirects, floods and stalls.
+
 use okra_testkit::website::{MockSite, Page, gzip};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What texts of many scripts are searched by.
+
 use super::*;
 
 /// The terms of a text in both legs, in the language it shows.

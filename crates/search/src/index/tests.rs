@@ -1,3 +1,5 @@
+//! Histories of changes, hostile texts, and scores that must not depend on either.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The event parser, fed in pieces of every size.
+
 use super::*;
 
 /// Feeds `input` in pieces of `size` bytes and gives every event as `name=data`.

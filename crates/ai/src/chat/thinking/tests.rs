@@ -1,3 +1,5 @@
+//! Leading thoughts are taken out, however the pieces fall.
+
 use super::*;
 
 /// What comes out when `input` comes in pieces of any size.

@@ -1,3 +1,5 @@
+//! The embedder against a provider that answers well, badly and not at all.
+
 use okra_testkit::provider::{
     EMBEDDING_DIMENSION, EmbeddingScript, ErrorReply, MockProvider, embedding,
 };

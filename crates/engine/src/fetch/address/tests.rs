@@ -1,3 +1,5 @@
+//! Which addresses count as public, in every spelling.
+
 use super::*;
 
 #[track_caller]
