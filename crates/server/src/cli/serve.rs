@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 
 use anyhow::{Context, Result};
+use axum::serve::ListenerExt;
 use okra_domain::Clock;
 use okra_engine::worker::Worker;
 use okra_store::Store;
@@ -41,6 +42,12 @@ pub async fn run(config: Config) -> Result<()> {
 
     let stopping = CancellationToken::new();
     let stopped = stopping.clone().cancelled_owned();
+    // Without it each event of a stream waits for the acknowledgement of the one before: 40 ms.
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    });
     let server = axum::serve(listener, routes::router(app)).with_graceful_shutdown(stopped);
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
