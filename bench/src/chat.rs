@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::corpus::Corpus;
 use crate::http::Connection;
 use crate::mock::Mock;
-use crate::server::Server;
+use crate::server::{Server, processor_seconds};
 use crate::table::{Samples, Table};
 use crate::text::{Language, Random, Vocabulary};
 
@@ -52,7 +52,7 @@ pub async fn run(binary: &Path) -> Result<Table> {
         turns += asked
             .added(&mut direct, &mut connection, &mut table)
             .await?;
-        turns += asked.throughput(&server, &mut table).await?;
+        turns += asked.throughput(&server, &mock, &mut table).await?;
     }
     let stored = stored_messages(&mut connection, bot).await?;
     ensure!(
@@ -111,11 +111,22 @@ impl Asked<'_> {
         Ok(WARM_UP + SEQUENTIAL)
     }
 
-    async fn throughput(&self, server: &Server, table: &mut Table) -> Result<u64> {
+    async fn throughput(&self, server: &Server, mock: &Mock, table: &mut Table) -> Result<u64> {
+        let processes = [
+            ("server", server.process()?),
+            ("mock provider", mock.process()?),
+            ("this client", std::process::id()),
+        ];
+        let used = || -> Result<Vec<f64>> {
+            let used = processes.iter().map(|(_, id)| processor_seconds(*id));
+            used.collect()
+        };
+        let before = used()?;
         let begun = Instant::now();
         let clients = (0..CONNECTIONS).map(|client| self.client(server, client));
         let taken: Vec<Vec<Duration>> = try_join_all(clients).await?;
         let seconds = begun.elapsed().as_secs_f64();
+        let after = used()?;
         let mut samples = Samples::default();
         taken
             .into_iter()
@@ -125,6 +136,11 @@ impl Asked<'_> {
         table.at_least(figure, TURNS as f64 / seconds, 1_000.0, "/s");
         table.plain("  p50", samples.median(), "ms");
         table.plain("  p99", samples.percentile(0.99), "ms");
+        // What a busy machine does not change, and so what to compare versions by.
+        for ((name, _), (before, after)) in processes.iter().zip(before.iter().zip(after)) {
+            let each = (after - before) / TURNS as f64 * 1e3;
+            table.plain(format!("  processor time a turn, {name}"), each, "ms");
+        }
         Ok(TURNS)
     }
 

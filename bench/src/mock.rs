@@ -13,7 +13,7 @@ pub const ARGUMENT: &str = "serve-mock-provider";
 
 /// A running provider. Ends when dropped.
 pub struct Mock {
-    _process: Child,
+    process: Child,
     /// Its address, ending in `/v1`.
     pub base_url: String,
 }
@@ -30,9 +30,14 @@ impl Mock {
         let stdout = process.stdout.take().context("no standard output")?;
         let line = BufReader::new(stdout).lines().next_line().await?;
         Ok(Self {
-            _process: process,
+            process,
             base_url: line.context("the mock provider ended")?,
         })
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Result<u32> {
+        self.process.id().context("the mock provider has ended")
     }
 }
 

@@ -68,19 +68,34 @@ impl Server {
 
     /// Resident memory in megabytes (10⁶ bytes), where the system tells.
     pub fn resident_mb(&self) -> Result<f64> {
-        let id = self.process.id().context("the server has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
         let kilobytes: f64 = kilobytes.context("no VmRSS")?.trim().parse()?;
         Ok(kilobytes * 1024.0 / 1e6)
     }
 
-    /// Stops it as an operator would.
+    /// Its process.
+    pub fn process(&self) -> Result<u32> {
+        self.process.id().context("the server has ended")
+    }
+
+    /// Ends it at once.
     pub async fn stop(mut self) -> Result<()> {
         self.process.kill().await?;
         Ok(())
     }
+}
+
+/// Processor time that a process used so far, by all threads, in seconds.
+pub fn processor_seconds(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field after it.
+    let (_, fields) = stat.rsplit_once(')').context("no name")?;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
+    // Linux counts in hundredths of a second on every platform that Rust supports.
+    Ok(ticks as f64 / 100.0)
 }
 
 /// Makes a chatbot; gives the path that its calls begin with.
