@@ -130,10 +130,7 @@ impl Chatbot {
             next.suggestions = suggestions;
         }
         if let Some(key) = change.openai_api_key {
-            if let Some(key) = &key {
-                check_provider_key(key)?;
-            }
-            next.openai_api_key = key;
+            next.openai_api_key = changed_key(self.openai_api_key.as_ref(), key)?;
         }
         next.updated_at = now;
         Ok(next)
@@ -161,6 +158,20 @@ fn check_suggestions(suggestions: &[String]) -> Result<()> {
         at_most(&format!("suggestions[{index}]"), suggestion, 200)?;
     }
     Ok(())
+}
+
+/// The key to keep. The masked form of the present one is what clients are shown: sent back with
+/// the rest of the chatbot, it means no change.
+fn changed_key(current: Option<&Secret>, given: Option<Secret>) -> Result<Option<Secret>> {
+    if let (Some(current), Some(given)) = (current, &given)
+        && given.expose() == current.masked()
+    {
+        return Ok(Some(current.clone()));
+    }
+    if let Some(given) = &given {
+        check_provider_key(given)?;
+    }
+    Ok(given)
 }
 
 fn check_provider_key(key: &Secret) -> Result<()> {

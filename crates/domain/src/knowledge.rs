@@ -234,13 +234,9 @@ impl Item {
         next.enabled = change.enabled.unwrap_or(next.enabled);
         match &mut next.source {
             Source::Qna { question, answer } => {
-                let derived = next.title == self.source.default_title();
                 *question = change.question.unwrap_or_else(|| question.clone());
                 *answer = change.answer.unwrap_or_else(|| answer.clone());
                 refuse_others(&[("content", &change.content), ("url", &change.url)], "qna")?;
-                if derived {
-                    next.title = next.source.default_title();
-                }
             }
             Source::Text { content } => {
                 *content = change.content.unwrap_or_else(|| content.clone());
@@ -271,6 +267,10 @@ impl Item {
             }
         }
         next.source.check()?;
+        if next.title == self.source.default_title() {
+            // Titles are searched: one made of the old content would go on answering.
+            next.title = next.source.default_title();
+        }
         next.updated_at = now;
         let reread = next.source != self.source || next.title != self.title;
         if next.source != self.source {

@@ -7,9 +7,10 @@ mod conversations;
 mod health;
 mod knowledge;
 
-use axum::http::Method;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, StatusCode};
 use axum::routing::get;
-use axum::{Router, middleware};
+use axum::{Json, Router, middleware};
 use okra_domain::{Error, ErrorKind};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
@@ -19,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorBody};
 use crate::telemetry;
 
 #[derive(OpenApi)]
@@ -95,7 +96,13 @@ pub fn router(app: App) -> Router {
     let (external, _) = external().split_for_parts();
     Router::new()
         // Developers and their clients.
-        .merge(external.layer(cors))
+        // Its own answer to wrong methods comes first, so that CORS is around that too: preflight
+        // requests are of a method that no route takes.
+        .merge(
+            external
+                .method_not_allowed_fallback(unknown_method)
+                .layer(cors),
+        )
         .route("/openapi.json", get(health::openapi))
         .route("/docs", get(health::docs))
         // Browsers, for what chatbots show.
@@ -107,6 +114,8 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        // Every body has a limit of its own, where it is read: axum's would cut uploads at 2 MB.
+        .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(telemetry::observe))
         .with_state(app)
@@ -117,12 +126,14 @@ async fn unknown_path() -> ApiError {
     ApiError(Error::new(ErrorKind::NotFound, message))
 }
 
-async fn unknown_method() -> axum::response::Response {
-    use axum::response::IntoResponse;
-    let message = "This path does not take this method; /docs lists what it takes.";
-    let mut response = ApiError(Error::invalid(message)).into_response();
-    *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-    response
+/// The one error that no [`ErrorKind`] stands for: only HTTP has methods.
+async fn unknown_method() -> (StatusCode, Json<ErrorBody>) {
+    let body = ErrorBody {
+        error: "This path does not take this method; /docs lists what it takes.".to_owned(),
+        code: "method_not_allowed",
+        details: Vec::new(),
+    };
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body))
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {

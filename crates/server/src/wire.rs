@@ -229,6 +229,8 @@ pub struct SessionBody<L> {
     /// Whether a person has taken over.
     pub is_human_mode: bool,
     /// The latest message.
+    // Inline: a type parameter's schema is referred to by name and then not listed.
+    #[schema(inline)]
     pub last_message: Option<L>,
     /// What is known of the visitor.
     pub metadata: Map<String, Value>,

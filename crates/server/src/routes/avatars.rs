@@ -2,8 +2,9 @@
 
 use axum::Json as JsonBody;
 use axum::body::Body;
-use axum::extract::{FromRequest, Multipart, Path, Request, State};
+use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
 use okra_domain::chatbot::Chatbot;
@@ -13,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access::OwnChatbot;
+use crate::access::{OwnChatbot, path_value};
 use crate::app::App;
 use crate::avatar::{self, AvatarError};
 use crate::error::{ApiError, ApiResult, ErrorBody};
@@ -42,7 +43,8 @@ pub struct AvatarReply {
 /// Chatbot avatar
 ///
 /// The image is decoded and written anew, without metadata and at most 512×512 pixels.
-#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/update-avatar", tag = "Chatbots",
+#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/update-avatar",
+    operation_id = "updateAvatar", tag = "Chatbots",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body(content = AvatarForm, content_type = "multipart/form-data"),
     responses((status = 200, body = AvatarReply), (status = 400, body = ErrorBody),
@@ -121,11 +123,10 @@ fn avatar_error(error: AvatarError) -> Error {
 }
 
 /// Serves an avatar. Its name changes with every new picture, so browsers may keep it for good.
-pub async fn show(
-    State(app): State<App>,
-    Path((chatbot, file)): Path<(String, String)>,
-) -> ApiResult<Response> {
+pub async fn show(State(app): State<App>, mut request: Parts) -> ApiResult<Response> {
     let missing = || ApiError(Error::not_found("picture"));
+    let chatbot = path_value(&mut request, "chatbotId").await?;
+    let file = path_value(&mut request, "file").await?;
     let chatbot: ChatbotId = parse_id(&chatbot, "picture")?;
     let (name, extension) = file.split_once('.').ok_or_else(missing)?;
     let name: Uuid = parse_id(name, "picture")?;

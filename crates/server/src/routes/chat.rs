@@ -77,7 +77,8 @@ pub struct ChatReply {
 /// object: `session` (`session_id`, `message_id`), `sources` (a list under `sources`), `delta`
 /// (`content`), and at the end exactly one `done` (the message) or `error` (the error). Closing the
 /// connection stops the answer.
-#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/chat", tag = "Conversations",
+#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/chat",
+    operation_id = "chat", tag = "Conversations",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
            ("stream" = Option<bool>, Query, description = "Stream the answer.")),
     request_body = ChatInput,
@@ -93,7 +94,8 @@ pub async fn chat(
 ) -> ApiResult<Response> {
     let turn = app.engine.begin_turn(&chatbot, request(input)?).await?;
     if streamed {
-        return Ok(events(turn).into_response());
+        // Proxies that collect answers before passing them on are asked not to.
+        return Ok(([("x-accel-buffering", "no")], events(turn)).into_response());
     }
     let session_id = turn.session.id.0;
     let (message, sources) = turn.answer().await?;

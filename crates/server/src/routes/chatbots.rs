@@ -93,7 +93,8 @@ fn reply(app: &App, chatbot: Chatbot) -> JsonBody<ChatbotReply> {
 /// Get chatbots
 ///
 /// The organization's chatbots, oldest first.
-#[utoipa::path(get, path = "/api/external/chatbots", tag = "Chatbots", params(PageParams),
+#[utoipa::path(get, path = "/api/external/chatbots",
+    operation_id = "getChatbots", tag = "Chatbots", params(PageParams),
     responses((status = 200, body = ChatbotsReply), (status = 401, body = ErrorBody)))]
 pub async fn list(
     State(app): State<App>,
@@ -116,7 +117,8 @@ pub async fn list(
 ///
 /// `name` is needed. Without a `slug` one is made from the name; a slug of your own that is taken
 /// is a conflict.
-#[utoipa::path(post, path = "/api/external/chatbots", tag = "Chatbots",
+#[utoipa::path(post, path = "/api/external/chatbots",
+    operation_id = "createChatbot", tag = "Chatbots",
     request_body = ChatbotInput,
     responses((status = 200, body = ChatbotReply), (status = 400, body = ErrorBody),
               (status = 401, body = ErrorBody), (status = 409, body = ErrorBody)))]
@@ -139,7 +141,8 @@ pub async fn create(
 }
 
 /// Get chatbot details
-#[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}", tag = "Chatbots",
+#[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}",
+    operation_id = "getChatbot", tag = "Chatbots",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     responses((status = 200, body = ChatbotReply), (status = 401, body = ErrorBody),
               (status = 404, body = ErrorBody)))]
@@ -153,7 +156,8 @@ pub async fn show(
 /// Update chatbot
 ///
 /// The chatbot is named by `?id=`, or by `id` in the body.
-#[utoipa::path(patch, path = "/api/external/chatbots", tag = "Chatbots",
+#[utoipa::path(patch, path = "/api/external/chatbots",
+    operation_id = "updateChatbot", tag = "Chatbots",
     params(("id" = Option<uuid::Uuid>, Query, description = "The chatbot.")),
     request_body = ChatbotInput,
     responses((status = 200, body = ChatbotReply), (status = 400, body = ErrorBody),
@@ -175,7 +179,8 @@ pub async fn update_by_query(
 }
 
 /// Update chatbot by path
-#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}", tag = "Chatbots",
+#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}",
+    operation_id = "updateChatbotByPath", tag = "Chatbots",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body = ChatbotInput,
     responses((status = 200, body = ChatbotReply), (status = 400, body = ErrorBody),
@@ -202,7 +207,8 @@ async fn change(store: &Store, chatbot: &Chatbot, change: ChatbotChange) -> ApiR
 /// Delete chatbot
 ///
 /// With its knowledge, conversations and files. It cannot be undone.
-#[utoipa::path(delete, path = "/api/external/chatbot/{chatbotId}", tag = "Chatbots",
+#[utoipa::path(delete, path = "/api/external/chatbot/{chatbotId}",
+    operation_id = "deleteChatbot", tag = "Chatbots",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     responses((status = 200, body = MessageReply), (status = 401, body = ErrorBody),
               (status = 404, body = ErrorBody)))]
@@ -214,7 +220,8 @@ pub async fn delete(
 }
 
 /// Delete chatbot by query
-#[utoipa::path(delete, path = "/api/external/chatbots", tag = "Chatbots",
+#[utoipa::path(delete, path = "/api/external/chatbots",
+    operation_id = "deleteChatbotByQuery", tag = "Chatbots",
     params(("id" = uuid::Uuid, Query, description = "The chatbot.")),
     responses((status = 200, body = MessageReply), (status = 401, body = ErrorBody),
               (status = 404, body = ErrorBody)))]
@@ -251,7 +258,8 @@ pub struct VoiceReply {
 /// Voice agent
 ///
 /// Merges the voice widget's configuration: fields given replace, `null` restores the default.
-#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/voice-agent", tag = "Chatbots",
+#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/voice-agent",
+    operation_id = "updateVoiceAgent", tag = "Chatbots",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body = VoiceWidgetConfig,
     responses((status = 200, body = VoiceReply), (status = 400, body = ErrorBody),
@@ -292,7 +300,8 @@ pub struct WidgetReply {
 /// Chat widget
 ///
 /// Merges the chat widget's configuration, which is `settings.snippet`.
-#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/chat-widget", tag = "Chatbots",
+#[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/chat-widget",
+    operation_id = "updateChatWidget", tag = "Chatbots",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body = Snippet,
     responses((status = 200, body = WidgetReply), (status = 400, body = ErrorBody),

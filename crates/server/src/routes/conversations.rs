@@ -24,7 +24,7 @@ pub struct SessionReply {
 ///
 /// The one last spoken in first.
 #[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/conversations",
-    tag = "Conversations",
+    operation_id = "getConversations", tag = "Conversations",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."), PageParams),
     responses((status = 200, body = ListBody<SessionSummary>), (status = 401, body = ErrorBody),
               (status = 404, body = ErrorBody)))]
@@ -39,7 +39,7 @@ pub async fn list(
 
 /// Get a conversation
 #[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/conversations/{sessionId}",
-    tag = "Conversations",
+    operation_id = "getConversation", tag = "Conversations",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
            ("sessionId" = uuid::Uuid, Path, description = "The conversation.")),
     responses((status = 200, body = SessionReply), (status = 401, body = ErrorBody),
@@ -59,7 +59,7 @@ pub async fn show(
 ///
 /// Oldest first.
 #[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/messages",
-    tag = "Conversations",
+    operation_id = "getMessages", tag = "Conversations",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
            ("sessionId" = uuid::Uuid, Path, description = "The conversation."), PageParams),
     responses((status = 200, body = ListBody<MessageBody>), (status = 401, body = ErrorBody),

@@ -98,7 +98,8 @@ pub struct ItemReply {
 /// Get knowledge base list of chatbot
 ///
 /// Newest first.
-#[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/knowledge-base", tag = "Knowledge",
+#[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/knowledge-base",
+    operation_id = "getKnowledge", tag = "Knowledge",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."), PageParams),
     responses((status = 200, body = ListBody<KnowledgeItem>), (status = 401, body = ErrorBody),
               (status = 404, body = ErrorBody)))]
@@ -115,7 +116,8 @@ pub async fn list(
 ///
 /// Takes JSON (text, Q&A pairs, web pages) or files as multipart. Answers at once; items are read
 /// in the background and end `ready` or `failed`.
-#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/knowledge-base", tag = "Knowledge",
+#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/knowledge-base",
+    operation_id = "addKnowledge", tag = "Knowledge",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body(content((NewItems = "application/json"), (FilesForm = "multipart/form-data"))),
     responses((status = 202, body = ItemsReply), (status = 400, body = ErrorBody),
@@ -142,7 +144,8 @@ pub async fn add(
 /// Uploads one or more files. Answers at once; files are read in the background and end `ready` or
 /// `failed`. A file whose bytes the chatbot already holds is recognised and not stored twice.
 #[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/knowledge-base/files",
-    tag = "Knowledge", params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    operation_id = "uploadKnowledgeFiles", tag = "Knowledge",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body(content = FilesForm, content_type = "multipart/form-data"),
     responses((status = 202, body = ItemsReply), (status = 400, body = ErrorBody),
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -281,7 +284,8 @@ pub struct ItemInput {
 /// Changed content is read anew; until then the old version answers. A disabled item answers no
 /// longer once this call has returned.
 #[utoipa::path(patch, path = "/api/external/chatbot/{chatbotId}/knowledge-base",
-    tag = "Knowledge", params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    operation_id = "updateKnowledge", tag = "Knowledge",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body = ItemInput,
     responses((status = 200, body = ItemReply), (status = 400, body = ErrorBody),
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
@@ -316,7 +320,7 @@ pub async fn update(
 ///
 /// The item answers no longer once this call has returned.
 #[utoipa::path(delete, path = "/api/external/chatbot/{chatbotId}/knowledge-base",
-    tag = "Knowledge",
+    operation_id = "deleteKnowledge", tag = "Knowledge",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
            ("id" = uuid::Uuid, Query, description = "The item.")),
     responses((status = 200, body = ItemReply), (status = 400, body = ErrorBody),
@@ -366,7 +370,8 @@ pub struct QueryReply {
 ///
 /// The passages that answer best, with how likely each is the right one.
 #[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/query-knowledge",
-    tag = "Knowledge", params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    operation_id = "queryKnowledge", tag = "Knowledge",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
     request_body = QueryInput,
     responses((status = 200, body = QueryReply), (status = 400, body = ErrorBody),
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]

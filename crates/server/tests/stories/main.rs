@@ -1,0 +1,15 @@
+//! The product as its clients meet it: stories told over HTTP through the real router, on a
+//! database of their own each, on SQLite and on Postgres.
+//!
+//! Nothing sleeps and nothing listens, except where a connection itself is the subject. Jobs run
+//! when a story says [`support::TestApp::work`]; time passes with each request.
+
+#[macro_use]
+mod support;
+
+mod access;
+mod chatbots;
+mod knowledge;
+mod openapi;
+mod shapes;
+mod walkthrough;
