@@ -51,11 +51,13 @@ impl Engine {
         chatbot: &Chatbot,
         file_name: &str,
         max_bytes: u64,
-        mut content: S,
+        content: S,
     ) -> Result<ReceivedFile>
     where
         S: Stream<Item = Result<Bytes>> + Unpin,
     {
+        // A file shorter than the head is asked for more after its end, which some streams panic at.
+        let mut content = content.fuse();
         let file_name = base_name(file_name)?;
         let mut head = BytesMut::new();
         while head.len() < HEAD_BYTES {

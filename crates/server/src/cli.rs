@@ -149,6 +149,8 @@ async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Re
 }
 
 async fn check(engine: &Engine, config: &Config) -> Result<ExitCode> {
+    // Other commands than `serve` log warnings only, whatever the setting says.
+    telemetry::parse_filter(&config.log)?;
     engine.store().check_database().await?;
     engine.store().blobs().check().await?;
     let provider = match &config.provider {

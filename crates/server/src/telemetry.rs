@@ -21,11 +21,11 @@ const SECONDS: [f64; 12] = [
 
 /// Starts logging to standard error. A second start (as in tests) changes nothing.
 pub fn start_logs(filter: &str, json: bool) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| anyhow::anyhow!("log (OKRA_LOG) cannot be read: {error}"))?;
+    let filter = parse_filter(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let started = match json {
         true => builder.json().flatten_event(true).try_init(),
         false => builder.with_target(false).try_init(),
@@ -34,6 +34,12 @@ pub fn start_logs(filter: &str, json: bool) -> anyhow::Result<()> {
         tracing::debug!("logging was started before");
     }
     Ok(())
+}
+
+/// Reads what is to be logged, as the setting `log` writes it.
+pub fn parse_filter(filter: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(filter)
+        .map_err(|error| anyhow::anyhow!("log (OKRA_LOG) cannot be read: {error}"))
 }
 
 /// The process's metrics, started once.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use okra_domain::{Clock, Timestamp};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::Store;
@@ -58,6 +58,27 @@ pub async fn store(backend: Backend) -> Option<(Store, Place)> {
     let clock = Clock::manual(Timestamp(1_750_000_000_000_000));
     let store = Store::open(&place.database_url, &place.storage_url, clock).await;
     Some((store.expect("a fresh store opens"), place))
+}
+
+/// Makes a database look as if an Okra with a later schema had opened it.
+pub async fn pretend_newer(database_url: &str) {
+    let sql = "INSERT INTO _sqlx_migrations \
+               (version, description, installed_on, success, checksum, execution_time) \
+               VALUES (99999999, 'from the future', CURRENT_TIMESTAMP, TRUE, '', 1)";
+    let written = if database_url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(database_url)
+            .await
+            .expect("the database file opens");
+        let written = sqlx::query(sql).execute(&mut connection).await;
+        written.map(|_| ())
+    } else {
+        let mut connection = PgConnection::connect(database_url)
+            .await
+            .expect("the database answers");
+        let written = sqlx::query(sql).execute(&mut connection).await;
+        written.map(|_| ())
+    };
+    written.expect("the table of migrations takes another");
 }
 
 async fn create_database(server: &str) -> String {

@@ -43,7 +43,7 @@ pub async fn run(
             Ok(Added::Known(item)) => report(&bar, &item, "already known"),
             Err(error) => {
                 failed += 1;
-                bar.println(format!("failed   {}: {error:#}", file.display()));
+                tell(&bar, &format!("failed   {}: {error:#}", file.display()));
                 bar.inc(1);
             }
         }
@@ -99,8 +99,17 @@ fn report(bar: &ProgressBar, item: &Item, outcome: &str) {
         Some(reason) => format!(": {reason}"),
         None => format!(" ({} chunks)", item.chunks),
     };
-    bar.println(format!("{outcome:8} {}{detail}", item.title));
+    tell(bar, &format!("{outcome:8} {}{detail}", item.title));
     bar.inc(1);
+}
+
+/// Writes a line above the bar. Where there is no bar (a log file, a pipe) its own way of writing
+/// would write nothing.
+fn tell(bar: &ProgressBar, line: &str) {
+    match bar.is_hidden() {
+        true => eprintln!("{line}"),
+        false => bar.println(line),
+    }
 }
 
 async fn send(engine: &Engine, config: &Config, chatbot: &Chatbot, path: &Path) -> Result<Added> {

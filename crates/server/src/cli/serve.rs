@@ -8,6 +8,8 @@ use okra_domain::Clock;
 use okra_engine::worker::Worker;
 use okra_store::Store;
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::keys::new_key;
@@ -29,6 +31,9 @@ pub async fn run(config: Config) -> Result<()> {
         )
     })?;
     let address = listener.local_addr()?;
+    // Listened for before anyone is told that the server runs: a stop that comes earlier than the
+    // listening would end the process on the spot.
+    let stop = StopSignal::listen()?;
     let first_key = first_key(engine.store(), &config).await?;
     let (workers, patience) = (config.workers, config.shutdown);
     let app = App::new(engine.clone(), config, address)?;
@@ -52,7 +57,7 @@ pub async fn run(config: Config) -> Result<()> {
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         ended = &mut server => return Ok(ended??),
-        signal = stop_signal() => tracing::info!(signal = signal?, "stopping"),
+        signal = stop.received() => tracing::info!(signal, "stopping"),
     }
     stopping.cancel();
     // Streams end when their turns do; whoever keeps a connection open beyond that is cut off.
@@ -110,19 +115,44 @@ fn greet(app: &App, first_key: Option<&str>) {
     }
 }
 
-async fn stop_signal() -> Result<&'static str> {
+/// What an operator or a service manager stops the server with.
+struct StopSignal {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
+    terminate: Signal,
+    #[cfg(unix)]
+    interrupt: Signal,
+}
+
+#[cfg(unix)]
+impl StopSignal {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn received(mut self) -> &'static str {
         tokio::select! {
-            _ = terminate.recv() => Ok("SIGTERM"),
-            result = tokio::signal::ctrl_c() => result.map(|()| "SIGINT").map_err(Into::into),
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
-    #[cfg(not(unix))]
-    {
-        tokio::signal::ctrl_c().await?;
-        Ok("Ctrl-C")
+}
+
+#[cfg(not(unix))]
+impl StopSignal {
+    fn listen() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn received(self) -> &'static str {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(error) => {
+                tracing::warn!(%error, "Ctrl-C cannot be listened for; end the process instead");
+                std::future::pending().await
+            }
+        }
     }
 }

@@ -1,0 +1,182 @@
+//! A server that is killed loses nothing that it has acknowledged, whatever it was at.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use okra_domain::Clock;
+use okra_store::Store;
+use serde_json::{Value, json};
+
+use crate::okra::{Okra, Server, workspace_file};
+
+/// Documents of several formats, long enough that reading one takes a while.
+fn documents() -> Vec<(String, Vec<u8>)> {
+    let mut documents = Vec::new();
+    for name in [
+        "examples/handbook.pdf",
+        "crates/extract/tests/data/guide-writer.docx",
+    ] {
+        let path = workspace_file(name);
+        let bytes = std::fs::read(&path).expect("a file of this repository");
+        let file_name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        documents.push((file_name, bytes));
+    }
+    for number in 1..=5 {
+        let paragraph = |n| {
+            format!(
+                "## Section {n}\n\nDocument {number} says in its paragraph {n} that machine {n} \
+                 of series {number} is cleaned every {n} days, and that 부품 {n} lasts {n} weeks.\n\n"
+            )
+        };
+        let text: String = (0..400 * number).map(paragraph).collect();
+        documents.push((format!("series-{number}.md"), text.into_bytes()));
+    }
+    documents.push(("broken.pdf".to_owned(), b"%PDF-1.7\nnothing more".to_vec()));
+    documents
+}
+
+fn is_over(item: &Value) -> bool {
+    item["status"] == "ready" || item["status"] == "failed"
+}
+
+/// Uploads every document, each in a request of its own, all at once.
+async fn upload_all(server: &Server, chatbot: &str) {
+    let uploads = documents().into_iter().map(|(name, bytes)| {
+        let request = server.upload(chatbot, &name, bytes);
+        async move { server.send(request).await }
+    });
+    for (status, body) in join_all(uploads).await {
+        assert_eq!(status, 202, "{body}");
+    }
+}
+
+/// What became of each document, by its name: its status and how many chunks it has.
+fn outcome(items: &[Value]) -> BTreeMap<String, (Value, i64)> {
+    let one = |item: &Value| {
+        let title = item["title"].as_str().expect("a title").to_owned();
+        let chunks = item["chunks"].as_i64().expect("a number");
+        (title, (item["status"].clone(), chunks))
+    };
+    items.iter().map(one).collect()
+}
+
+/// Asserts that the chunks that are stored are those that are counted, each once.
+async fn assert_chunks_stored(okra: &Okra, chatbot: &str, items: &[Value]) {
+    let (database, storage) = (okra.database_url(), okra.storage_url());
+    let store = Store::open(&database, &storage, Clock::system()).await;
+    let store = store.expect("the database opens beside the server");
+    let chatbot = store
+        .find_chatbot_as_operator(chatbot)
+        .await
+        .expect("there");
+    for item in items {
+        let id = item["id"].as_str().expect("an id").parse().expect("an id");
+        let chunks = store.item_chunks(&chatbot, id).await.expect("readable");
+        let ordinals: Vec<i64> = chunks.iter().map(|chunk| chunk.ordinal.into()).collect();
+        let expected: Vec<i64> = (1..=item["chunks"].as_i64().expect("a number")).collect();
+        assert_eq!(ordinals, expected, "{item}");
+    }
+    assert_eq!(store.open_jobs().await.expect("countable"), 0);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_being_read_when_the_server_was_killed_is_read_after_all() {
+    let mut okra = Okra::new().with("OKRA_WORKERS", "3");
+    let mut server = okra.serve_with_key().await;
+    let chatbot = server.chatbot("Undisturbed").await;
+    upload_all(&server, &chatbot).await;
+    let items = server
+        .items_when(&chatbot, |items| items.iter().all(is_over))
+        .await;
+    let undisturbed = outcome(&items);
+    assert_eq!(undisturbed.len(), documents().len());
+    let failed = undisturbed
+        .values()
+        .filter(|(status, _)| status == "failed");
+    assert_eq!(failed.count(), 1, "the broken one: {undisturbed:?}");
+
+    let mut caught = 0;
+    for begun in 1..=7 {
+        let chatbot = server.chatbot(&format!("Killed {begun}")).await;
+        upload_all(&server, &chatbot).await;
+        let has_begun = |item: &&Value| item["status"] != "pending";
+        let items = server
+            .items_when(&chatbot, |items| {
+                items.iter().filter(has_begun).count() >= begun
+            })
+            .await;
+        server.kill().await;
+        caught += usize::from(!items.iter().all(is_over));
+
+        server = okra.serve_with_key().await;
+        let items = server
+            .items_when(&chatbot, |items| items.iter().all(is_over))
+            .await;
+        assert_eq!(
+            outcome(&items),
+            undisturbed,
+            "killed after {begun} were begun"
+        );
+        for item in items.iter().filter(|item| item["status"] == "failed") {
+            assert!(
+                item["error"]
+                    .as_str()
+                    .is_some_and(|reason| reason.len() > 10),
+                "{item}"
+            );
+        }
+        assert_chunks_stored(&okra, &chatbot, &items).await;
+    }
+    assert!(caught >= 5, "only {caught} kills met the server at work");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_upload_that_was_acknowledged_before_a_kill_is_read() {
+    let mut okra = Okra::new();
+    let mut server = okra.serve_with_key().await;
+    for wanted in 1..=5 {
+        let chatbot = server.chatbot(&format!("Killed {wanted}")).await;
+        let (sender, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
+        for (name, bytes) in documents() {
+            let (request, sender) = (server.upload(&chatbot, &name, bytes), sender.clone());
+            tokio::spawn(async move {
+                // Those that the kill cuts off are not acknowledged.
+                if let Ok(response) = request.send().await
+                    && let Ok(body) = response.json::<Value>().await
+                {
+                    let _ = sender.send(body["data"][0]["id"].clone());
+                }
+            });
+        }
+        drop(sender);
+        let mut ids = Vec::new();
+        while ids.len() < wanted {
+            ids.push(acknowledged.recv().await.expect("more are acknowledged"));
+        }
+        server.kill().await;
+        while let Some(id) = acknowledged.recv().await {
+            ids.push(id);
+        }
+
+        server = okra.serve_with_key().await;
+        let items = server
+            .items_when(&chatbot, |items| items.iter().all(is_over))
+            .await;
+        for id in &ids {
+            assert!(
+                items.iter().any(|item| item["id"] == *id),
+                "{id} is lost: {items:?}"
+            );
+        }
+        for item in &items {
+            let whole = item["title"] == "broken.pdf" || item["status"] == json!("ready");
+            assert!(whole, "half an upload became an item: {item}");
+        }
+        assert_chunks_stored(&okra, &chatbot, &items).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! The built binary as an operator meets it: its commands, its greeting, how it stops, and what it
+//! makes of being killed.
+
+mod commands;
+mod killed;
+mod okra;
+mod stopping;
