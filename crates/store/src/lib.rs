@@ -16,6 +16,8 @@ pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+use std::sync::Arc;
+
 use okra_domain::Clock;
 use okra_domain::error::Result;
 
@@ -30,6 +32,7 @@ pub struct Store {
     db: Db,
     blobs: Blobs,
     clock: Clock,
+    turns: Arc<sessions::Queue>,
 }
 
 impl Store {
@@ -45,7 +48,12 @@ impl Store {
             jobs::void_leases(&db).await?;
         }
         db.let_others_in().await?;
-        Ok(Self { db, blobs, clock })
+        Ok(Self {
+            db,
+            blobs,
+            clock,
+            turns: Arc::default(),
+        })
     }
 
     /// Large objects: uploaded files and avatars.

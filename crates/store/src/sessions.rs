@@ -2,11 +2,15 @@
 //! said and gives the history, [`Store::finish_turn`] stores the answer. Nothing is written per
 //! token.
 
+mod queue;
+
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::session::{LastMessage, Message, SenderType, Session, SessionState};
 use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
 use serde_json::Map;
+
+pub(crate) use queue::Queue;
 
 use crate::Store;
 use crate::db::{Row, Tx, params, to_json};
@@ -72,7 +76,7 @@ impl Store {
         history: u32,
     ) -> Result<OpenTurn> {
         let now = self.clock.now();
-        let mut message = Message {
+        let message = Message {
             id: MessageId::new(),
             session_id: SessionId::new(),
             sender_type: SenderType::User,
@@ -84,36 +88,23 @@ impl Store {
             tokens_used: 0,
             created_at: now,
         };
-        let mut tx = self.db.begin().await?;
-        let session = match key {
-            SessionKey::Visitor { platform, token } => {
-                upsert(&mut tx, chatbot, (platform, token), &message).await?
-            }
-            SessionKey::Id(id) => {
-                message.session_id = *id;
-                touch(&mut tx, chatbot, &message).await?
-            }
+        let write = Write::Open {
+            chatbot: chatbot.id,
+            key: key.clone(),
+            message,
+            history,
         };
-        message.session_id = session.id;
-        let sql =
-            select_messages!("WHERE session_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
-        let rows = tx.fetch_all(sql, params![session.id.0, history]).await?;
-        let mut earlier = rows.iter().map(read_message).collect::<Result<Vec<_>>>()?;
-        earlier.reverse();
-        insert(&mut tx, &message).await?;
-        tx.commit().await?;
-        Ok(OpenTurn {
-            session,
-            history: earlier,
-        })
+        let opened = self.turns.write(&self.db, write).await?;
+        opened.ok_or_else(|| Error::internal("cannot open a turn", "no session came of it"))
     }
 
     /// Stores the answer and makes it the session's last message; one transaction.
     pub async fn finish_turn(&self, chatbot: &Chatbot, answer: &Message) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        touch(&mut tx, chatbot, answer).await?;
-        insert(&mut tx, answer).await?;
-        tx.commit().await
+        let write = Write::Finish {
+            chatbot: chatbot.id,
+            answer: answer.clone(),
+        };
+        self.turns.write(&self.db, write).await.map(|_| ())
     }
 
     /// The chatbot's session of this id.
@@ -162,10 +153,78 @@ impl Store {
     }
 }
 
+/// What a turn writes, kept whole so that it can be tried again.
+enum Write {
+    /// See [`Store::open_turn`]. The message's session is the one to make where there is none.
+    Open {
+        chatbot: ChatbotId,
+        key: SessionKey,
+        message: Message,
+        history: u32,
+    },
+    /// See [`Store::finish_turn`].
+    Finish { chatbot: ChatbotId, answer: Message },
+}
+
+impl Write {
+    /// Writes in `tx`; gives the turn where it opened one.
+    async fn apply(&self, tx: &mut Tx) -> Result<Option<OpenTurn>> {
+        match self {
+            Self::Open {
+                chatbot,
+                key,
+                message,
+                history,
+            } => {
+                let turn = open(tx, *chatbot, key, message.clone(), *history).await?;
+                Ok(Some(turn))
+            }
+            Self::Finish { chatbot, answer } => {
+                touch(tx, *chatbot, answer).await?;
+                insert(tx, answer).await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+async fn open(
+    tx: &mut Tx,
+    chatbot: ChatbotId,
+    key: &SessionKey,
+    mut message: Message,
+    history: u32,
+) -> Result<OpenTurn> {
+    let new = message.session_id;
+    let session = match key {
+        SessionKey::Visitor { platform, token } => {
+            upsert(tx, chatbot, (platform, token), &message).await?
+        }
+        SessionKey::Id(id) => {
+            message.session_id = *id;
+            touch(tx, chatbot, &message).await?
+        }
+    };
+    message.session_id = session.id;
+    let mut earlier = Vec::new();
+    if session.id != new {
+        let sql =
+            select_messages!("WHERE session_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+        let rows = tx.fetch_all(sql, params![session.id.0, history]).await?;
+        earlier = rows.iter().map(read_message).collect::<Result<Vec<_>>>()?;
+        earlier.reverse();
+    }
+    insert(tx, &message).await?;
+    Ok(OpenTurn {
+        session,
+        history: earlier,
+    })
+}
+
 /// The visitor's session with `message` as its last, made where there is none.
 async fn upsert(
     tx: &mut Tx,
-    chatbot: &Chatbot,
+    chatbot: ChatbotId,
     (platform, token): (&String, &Option<String>),
     message: &Message,
 ) -> Result<Session> {
@@ -182,7 +241,7 @@ async fn upsert(
     );
     let values = params![
         message.session_id.0,
-        chatbot.id.0,
+        chatbot.0,
         platform.as_str(),
         token.clone(),
         serde_json::json!({"anonymous": true}),
@@ -198,7 +257,7 @@ async fn upsert(
 }
 
 /// The message's session, with the message as its last.
-async fn touch(tx: &mut Tx, chatbot: &Chatbot, message: &Message) -> Result<Session> {
+async fn touch(tx: &mut Tx, chatbot: ChatbotId, message: &Message) -> Result<Session> {
     let sql = concat!(
         "UPDATE sessions SET last_message_id = $1, last_message_content = $2, \
          last_message_sender = $3, updated_at = $4 WHERE id = $5 AND chatbot_id = $6 RETURNING ",
@@ -210,7 +269,7 @@ async fn touch(tx: &mut Tx, chatbot: &Chatbot, message: &Message) -> Result<Sess
         message.sender_type.as_str(),
         message.created_at,
         message.session_id.0,
-        chatbot.id.0,
+        chatbot.0,
     ];
     match tx.fetch_optional(sql, values).await? {
         Some(row) => read_session(&row),

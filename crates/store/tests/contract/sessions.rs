@@ -17,11 +17,14 @@ on_every_database! {
     a_turn_is_stored_and_given_back,
     a_visitor_has_one_session_a_platform,
     a_visitor_that_comes_twice_at_once_has_one_session,
+    a_turn_that_cannot_be_written_harms_none_beside_it,
     without_a_token_every_turn_begins_a_session,
     a_turn_sees_the_latest_messages_oldest_first,
     another_chatbots_session_is_not_found,
     sessions_are_listed_by_what_was_said_last,
     messages_are_listed_oldest_first,
+    a_refused_turn_takes_no_other_with_it,
+    a_turn_whose_caller_left_is_stored_whole_or_not_at_all,
 }
 
 fn visitor(platform: &str, token: Option<&str>) -> SessionKey {
@@ -166,6 +169,33 @@ async fn a_visitor_that_comes_twice_at_once_has_one_session(world: World) -> Res
     Ok(())
 }
 
+async fn a_turn_that_cannot_be_written_harms_none_beside_it(world: World) -> Result<()> {
+    let chatbot = world.chatbot("Shop helper").await?;
+    let turns = (0..30).map(|n| {
+        let (store, chatbot) = (world.store.clone(), chatbot.clone());
+        tokio::spawn(async move {
+            let key = match n % 3 {
+                0 => SessionKey::Id(SessionId::new()),
+                _ => visitor("web", Some(&format!("visitor {n}"))),
+            };
+            let turn = store.open_turn(&chatbot, &key, said("Hello?"), 20).await;
+            (n, turn)
+        })
+    });
+    for turn in futures_util::future::join_all(turns).await {
+        let (n, turn) = turn.expect("no panic");
+        if n % 3 == 0 {
+            assert_not_found(turn);
+            continue;
+        }
+        let session = turn?.session;
+        assert_eq!(session.visitor, Some(format!("visitor {n}")));
+        assert_eq!(all_messages(&world, &session).await?.len(), 1);
+    }
+    entries(world.store.sessions(&chatbot, page(1, 50)).await?, 1, 20);
+    Ok(())
+}
+
 async fn without_a_token_every_turn_begins_a_session(world: World) -> Result<()> {
     let chatbot = world.chatbot("Shop helper").await?;
     let mut ids = BTreeSet::new();
@@ -257,5 +287,77 @@ async fn messages_are_listed_oldest_first(world: World) -> Result<()> {
         listed.extend(contents);
     }
     assert_eq!(listed, ["0", "1", "2", "3", "4", "5", "6"]);
+    Ok(())
+}
+
+async fn a_refused_turn_takes_no_other_with_it(world: World) -> Result<()> {
+    let chatbot = world.chatbot("Shop helper").await?;
+    let deleted = world.chatbot("Deleted").await?;
+    world.store.delete_chatbot(&deleted).await?;
+    let turns = (0..60).map(|n| {
+        let store = world.store.clone();
+        let (chatbot, key) = match n % 4 {
+            0 => (chatbot.clone(), SessionKey::Id(SessionId::new())),
+            1 => (deleted.clone(), visitor("web", Some("v"))),
+            _ => (chatbot.clone(), visitor("web", Some(&format!("v{n}")))),
+        };
+        tokio::spawn(async move {
+            let turn = store.open_turn(&chatbot, &key, said("Hi"), 5).await;
+            (n, turn)
+        })
+    });
+    let mut opened = BTreeSet::new();
+    for turn in futures_util::future::join_all(turns).await {
+        match turn.expect("no panic") {
+            (n, turn) if n % 4 < 2 => assert_not_found(turn),
+            (_, turn) => {
+                let session = turn?.session;
+                assert_eq!(all_messages(&world, &session).await?.len(), 1);
+                opened.insert(session.id);
+            }
+        }
+    }
+    assert_eq!(opened.len(), 30);
+    let listed = world.store.sessions(&chatbot, page(1, 200)).await?;
+    let listed = entries(listed, 1, 30).into_iter().map(|session| session.id);
+    assert_eq!(listed.collect::<BTreeSet<_>>(), opened);
+    Ok(())
+}
+
+async fn a_turn_whose_caller_left_is_stored_whole_or_not_at_all(world: World) -> Result<()> {
+    let chatbot = world.chatbot("Shop helper").await?;
+    let callers: Vec<_> = (0..40)
+        .map(|n| {
+            let (store, chatbot) = (world.store.clone(), chatbot.clone());
+            tokio::spawn(async move {
+                let key = visitor("web", Some(&format!("v{n}")));
+                store.open_turn(&chatbot, &key, said("Hi"), 5).await
+            })
+        })
+        .collect();
+    let mut stayed = 0;
+    for (n, caller) in callers.into_iter().enumerate() {
+        if n % 2 == 0 {
+            caller.abort();
+        }
+        match caller.await {
+            Ok(turn) => {
+                turn?;
+                stayed += 1;
+            }
+            Err(left) => assert!(left.is_cancelled(), "{left}"),
+        }
+    }
+    assert!(stayed >= 20, "who stayed was served");
+    // The store goes on, and no session stands there without what was said in it.
+    say(&world, &chatbot, &visitor("web", Some("last")), "Hi").await?;
+    let sessions = world.store.sessions(&chatbot, page(1, 200)).await?.entries;
+    assert!(sessions.len() > stayed);
+    for session in sessions {
+        let messages = all_messages(&world, &session).await?;
+        assert_eq!(messages.len(), 1);
+        let last = session.last_message.expect("something was said");
+        assert_eq!(last.id, messages[0].id);
+    }
     Ok(())
 }
