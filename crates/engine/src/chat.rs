@@ -238,6 +238,7 @@ impl Engine {
         while let Some(delta) = stream.next().await {
             match delta.map_err(provider_error)? {
                 ChatDelta::Text(text) => {
+                    let text = storable(text);
                     draft
                         .first_text
                         .get_or_insert_with(|| turn.started.elapsed());
@@ -246,7 +247,7 @@ impl Engine {
                 }
                 ChatDelta::Done { usage, model, .. } => {
                     draft.tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
-                    draft.model = model.or(draft.model.take());
+                    draft.model = model.map(storable).or(draft.model.take());
                     return Ok(());
                 }
             }
@@ -373,11 +374,20 @@ fn metadata(
     metadata
 }
 
+/// What a provider says, without U+0000: Postgres can't store it, and an answer must not be lost to
+/// one character.
+fn storable(text: String) -> String {
+    match text.contains('\0') {
+        true => text.replace('\0', "\u{FFFD}"),
+        false => text,
+    }
+}
+
 fn provider_error(error: ProviderError) -> Error {
     let kind = match error.kind {
         ProviderErrorKind::NotConfigured => ErrorKind::Unavailable,
         _ => ErrorKind::Provider,
     };
     let message = format!("The model provider failed: {}", error.message);
-    Error::new(kind, message)
+    Error::new(kind, storable(message))
 }

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::multipart::MultipartError;
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -63,6 +64,24 @@ pub async fn read_body(body: Body, limit: usize) -> ApiResult<Bytes> {
     })
 }
 
+/// Reads a body as a multipart form. Another type is a wrong type; a form without a boundary is
+/// malformed.
+pub async fn multipart(request: Request) -> ApiResult<Multipart> {
+    let media_type = media_type(request.headers());
+    if media_type != "multipart/form-data" {
+        let message = format!("The body must be multipart/form-data, not {media_type:?}.");
+        return Err(ApiError(Error::new(ErrorKind::UnsupportedType, message)));
+    }
+    let form = Multipart::from_request(request, &()).await;
+    form.map_err(|_| ApiError(Error::invalid("The form's content-type names no boundary.")))
+}
+
+/// Why a multipart form could not be read on.
+pub fn form_error(error: MultipartError) -> Error {
+    let why = error.body_text();
+    Error::invalid(format!("The upload could not be read: {why}."))
+}
+
 /// Parses a JSON body.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -86,8 +105,19 @@ pub fn parse_value<T: DeserializeOwned>(prefix: &str, value: Value) -> ApiResult
             path if prefix.is_empty() => path.to_owned(),
             path => format!("{prefix}.{path}"),
         };
-        ApiError(Error::invalid_field(path, error.into_inner().to_string()))
+        let problem = error.into_inner().to_string();
+        ApiError(match path.as_str() {
+            "" => unexpected_json(&problem),
+            _ => Error::invalid_field(path, problem),
+        })
     })
+}
+
+/// An error about the body as a whole, such as a field that is missing.
+fn unexpected_json(problem: &str) -> Error {
+    Error::invalid(format!(
+        "The body is not the JSON that was expected: {problem}."
+    ))
 }
 
 fn json_error(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
@@ -97,9 +127,7 @@ fn json_error(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError 
         serde_json::error::Category::Data if path != "." => {
             Error::invalid_field(path, inner.to_string())
         }
-        serde_json::error::Category::Data => Error::invalid(format!(
-            "The body is not the JSON that was expected: {inner}."
-        )),
+        serde_json::error::Category::Data => unexpected_json(&inner.to_string()),
         _ => Error::invalid(format!("The body is not valid JSON: {inner}.")),
     })
 }

@@ -2,7 +2,7 @@
 
 use axum::Json as JsonBody;
 use axum::body::Body;
-use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -18,7 +18,7 @@ use crate::access::{OwnChatbot, path_value};
 use crate::app::App;
 use crate::avatar::{self, AvatarError};
 use crate::error::{ApiError, ApiResult, ErrorBody};
-use crate::input::{parse_id, read_body};
+use crate::input::{form_error, multipart, parse_id, read_body};
 use crate::wire::ChatbotDetails;
 
 /// The form's own markup around an image of the greatest size.
@@ -92,21 +92,10 @@ async fn image_field(request: Request) -> ApiResult<Bytes> {
     let (parts, body) = request.into_parts();
     let body = read_body(body, avatar::MAX_BYTES + FORM_OVERHEAD).await?;
     let request = Request::from_parts(parts, Body::from(body));
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|rejection| {
-            let message = format!("The body must be multipart/form-data: {rejection}.");
-            Error::new(ErrorKind::UnsupportedType, message)
-        })?;
-    let unreadable = |error: axum::extract::multipart::MultipartError| {
-        Error::invalid(format!(
-            "The upload could not be read: {}.",
-            error.body_text()
-        ))
-    };
-    while let Some(field) = form.next_field().await.map_err(unreadable)? {
+    let mut form = multipart(request).await?;
+    while let Some(field) = form.next_field().await.map_err(form_error)? {
         if field.name() == Some("avatar") {
-            return Ok(field.bytes().await.map_err(unreadable)?);
+            return Ok(field.bytes().await.map_err(form_error)?);
         }
     }
     let problem = "send one image in the form field \"avatar\"";

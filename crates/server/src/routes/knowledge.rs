@@ -1,7 +1,7 @@
 //! Feeding a chatbot, and asking what it finds.
 
 use axum::Json as JsonBody;
-use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 use okra_domain::chatbot::Chatbot;
@@ -18,7 +18,8 @@ use crate::access::{OwnChatbot, QueryId};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::{
-    Json, PageParams, Paging, media_type, parse_id, parse_json, parse_value, read_body,
+    Json, PageParams, Paging, form_error, media_type, multipart, parse_id, parse_json, parse_value,
+    read_body,
 };
 use crate::wire::{KnowledgeItem, ListBody, QueryResult};
 
@@ -32,30 +33,43 @@ const MAX_RESULTS: usize = 50;
 /// Something typed in, to be added to a chatbot's knowledge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[allow(dead_code)] // Only its schema is used: a tagged enum is read without naming the field at fault.
 pub enum NewItem {
-    /// Text, at most 1,000,000 characters. Markdown headings are understood.
-    Text {
-        /// Its title; the first line where not given.
-        title: Option<String>,
-        /// The text.
-        content: String,
-    },
-    /// A question with the answer to be given word for word.
-    Qna {
-        /// Its title; the question where not given.
-        title: Option<String>,
-        /// The question.
-        question: String,
-        /// The answer.
-        answer: String,
-    },
-    /// A web page, fetched by the server.
-    Url {
-        /// Its title; the page's own where not given.
-        title: Option<String>,
-        /// The page's http or https address.
-        url: String,
-    },
+    /// Text.
+    Text(NewText),
+    /// A question with its answer.
+    Qna(NewPair),
+    /// A web page.
+    Url(NewPage),
+}
+
+/// Text, at most 1,000,000 characters. Markdown headings are understood.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewText {
+    /// Its title; the first line where not given.
+    title: Option<String>,
+    /// The text.
+    content: String,
+}
+
+/// A question with the answer to be given word for word.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewPair {
+    /// Its title; the question where not given.
+    title: Option<String>,
+    /// The question.
+    question: String,
+    /// The answer.
+    answer: String,
+}
+
+/// A web page, fetched by the server.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewPage {
+    /// Its title; the page's own where not given.
+    title: Option<String>,
+    /// The page's http or https address.
+    url: String,
 }
 
 /// One item, or `{"items": […]}` of up to 1,000.
@@ -181,23 +195,46 @@ async fn add_typed(
     let now = app.engine.store().clock().now();
     let mut items = Vec::with_capacity(values.len());
     for (path, value) in values {
-        let (title, source) = source(parse_value(&path, value)?);
-        items.push(Item::new(chatbot.id, title, source, now)?);
+        let (title, source) = typed_source(&path, value)?;
+        let item = Item::new(chatbot.id, title, source, now);
+        items.push(item.map_err(|error| within(&path, error))?);
     }
     let added = app.engine.store().add_items(chatbot, items).await?;
     app.engine.wake_workers();
     Ok(accepted(added))
 }
 
-fn source(item: NewItem) -> (Option<String>, Source) {
-    match item {
-        NewItem::Text { title, content } => (title, Source::Text { content }),
-        NewItem::Qna {
-            title,
-            question,
-            answer,
-        } => (title, Source::Qna { question, answer }),
-        NewItem::Url { title, url } => (title, Source::Url { url }),
+/// What the item at `path` is titled and made of.
+fn typed_source(path: &str, value: Value) -> ApiResult<(Option<String>, Source)> {
+    match value.get("type").and_then(Value::as_str) {
+        Some("text") => {
+            let NewText { title, content } = parse_value(path, value)?;
+            Ok((title, Source::Text { content }))
+        }
+        Some("qna") => {
+            let pair: NewPair = parse_value(path, value)?;
+            let (question, answer) = (pair.question, pair.answer);
+            Ok((pair.title, Source::Qna { question, answer }))
+        }
+        Some("url") => {
+            let NewPage { title, url } = parse_value(path, value)?;
+            Ok((title, Source::Url { url }))
+        }
+        _ => {
+            let problem = "must be text, qna or url; files are sent as multipart/form-data";
+            let error = Error::invalid_field("type", problem);
+            Err(ApiError(within(path, error)))
+        }
+    }
+}
+
+/// The same error about the item at `path`; empty where the item is the whole body.
+fn within(path: &str, error: Error) -> Error {
+    match error.details.as_slice() {
+        [problem] if !path.is_empty() => {
+            Error::invalid_field(format!("{path}.{}", problem.field), &problem.problem)
+        }
+        _ => error,
     }
 }
 
@@ -206,12 +243,7 @@ async fn receive(
     chatbot: &Chatbot,
     request: Request,
 ) -> ApiResult<(StatusCode, JsonBody<ItemsReply>)> {
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|rejection| {
-            let message = format!("The body must be multipart/form-data: {rejection}.");
-            Error::new(ErrorKind::UnsupportedType, message)
-        })?;
+    let mut form = multipart(request).await?;
     let mut received: Vec<ReceivedFile> = Vec::new();
     while let Some(field) = form.next_field().await.map_err(form_error)? {
         let Some(file_name) = field.file_name().map(str::to_owned) else {
@@ -232,13 +264,6 @@ async fn receive(
     }
     let added = app.engine.add_files(chatbot, received).await?;
     Ok(accepted(added))
-}
-
-fn form_error(error: axum::extract::multipart::MultipartError) -> Error {
-    Error::invalid(format!(
-        "The upload could not be read: {}.",
-        error.body_text()
-    ))
 }
 
 fn accepted(added: Vec<Added>) -> (StatusCode, JsonBody<ItemsReply>) {

@@ -8,8 +8,13 @@
 mod support;
 
 mod access;
+mod avatars;
+mod chat;
 mod chatbots;
+mod hostile;
 mod knowledge;
 mod openapi;
 mod shapes;
+mod streams;
+mod uploads;
 mod walkthrough;
