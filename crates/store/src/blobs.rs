@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -11,7 +12,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
 use okra_domain::error::Result;
 use okra_domain::{ChatbotId, Error, ErrorKind, ItemId};
 use sha2::{Digest, Sha256};
@@ -88,7 +89,7 @@ impl Blobs {
                 })
             }
             "s3" => {
-                let mut builder = AmazonS3Builder::new().with_url(url);
+                let mut builder = AmazonS3Builder::new().with_url(url).with_retry(retry());
                 for (name, value) in variables {
                     let key = name.to_ascii_lowercase();
                     // What is none of the client's settings is another program's.
@@ -175,6 +176,16 @@ impl Blobs {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+/// The client's own patience is three minutes; someone waits for the answer here, and jobs have
+/// retries of their own.
+fn retry() -> RetryConfig {
+    RetryConfig {
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(20),
+        ..RetryConfig::default()
     }
 }
 

@@ -126,7 +126,9 @@ impl Store {
         if next.slug != current.slug {
             let sql = "SELECT COUNT(*) AS count FROM chatbots WHERE slug = $1";
             let row = tx.fetch_optional(sql, params![next.slug.as_str()]).await?;
-            if row.is_some_and(|row| row.get::<i64>("count").unwrap_or(1) > 0) {
+            if let Some(row) = row
+                && row.get::<i64>("count")? > 0
+            {
                 return Err(slug_taken(&next.slug));
             }
         }

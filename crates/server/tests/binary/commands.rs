@@ -158,7 +158,10 @@ async fn a_file_that_cannot_be_read_fails_the_command_with_its_reason() {
         .run(&["ingest", "help", inbox.to_str().expect("UTF-8")])
         .await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("ready    좋은 글.md (1 chunks)"), "{ran:?}");
+    assert!(
+        ran.err.contains("ready    좋은 글.md (1 chunks)"),
+        "{ran:?}"
+    );
     assert!(ran.err.contains("failed   bad.pdf: "), "{ran:?}");
     assert!(
         ran.err.contains("1 of 2 in the knowledge of help"),

@@ -100,23 +100,29 @@ async fn what_was_being_read_when_the_server_was_killed_is_read_after_all() {
         .filter(|(status, _)| status == "failed");
     assert_eq!(failed.count(), 1, "the broken one: {undisturbed:?}");
 
-    let mut caught = 0;
-    for begun in 1..=7 {
-        let chatbot = server.chatbot(&format!("Killed {begun}")).await;
+    let mut taken_up = 0;
+    for round in 0..21 {
+        // On a busy machine a kill may come when all has been read; then there are more rounds.
+        if round >= 7 && taken_up >= 5 {
+            break;
+        }
+        let begun = round % 7 + 1;
+        let chatbot = server.chatbot(&format!("Killed {round}")).await;
         upload_all(&server, &chatbot).await;
         let has_begun = |item: &&Value| item["status"] != "pending";
-        let items = server
+        server
             .items_when(&chatbot, |items| {
                 items.iter().filter(has_begun).count() >= begun
             })
             .await;
         server.kill().await;
-        caught += usize::from(!items.iter().all(is_over));
 
         server = okra.serve_with_key().await;
         let items = server
             .items_when(&chatbot, |items| items.iter().all(is_over))
             .await;
+        let log = server.err.so_far();
+        taken_up += usize::from(log.contains("taking up jobs of a process that was killed"));
         assert_eq!(
             outcome(&items),
             undisturbed,
@@ -132,7 +138,10 @@ async fn what_was_being_read_when_the_server_was_killed_is_read_after_all() {
         }
         assert_chunks_stored(&okra, &chatbot, &items).await;
     }
-    assert!(caught >= 5, "only {caught} kills met the server at work");
+    assert!(
+        taken_up >= 5,
+        "only {taken_up} kills met the server at work"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -273,6 +273,11 @@ impl Transcript {
         text
     }
 
+    /// What was written until now.
+    pub fn so_far(&self) -> String {
+        self.0.borrow().0.clone()
+    }
+
     /// Waits until the process has closed it; gives all that was written.
     pub async fn ended(&mut self) -> String {
         let waited = tokio::time::timeout(PATIENCE, self.0.wait_for(|(_, ended)| *ended)).await;

@@ -348,3 +348,14 @@ async fn a_storage_that_refuses_is_told_from_one_without_the_object() -> Result<
     assert_eq!(s3.keys(), ["file"]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_storage_that_is_gone_is_told_while_someone_still_waits() -> Result<()> {
+    let s3 = MockS3::start().await;
+    let blobs = Blobs::open_with(&s3.url(""), s3.variables())?;
+    blobs.check().await?;
+    drop(s3);
+    let answer = tokio::time::timeout(Duration::from_secs(60), blobs.check()).await;
+    assert_fails(answer.expect("within a minute"), ErrorKind::Unavailable);
+    Ok(())
+}

@@ -159,7 +159,8 @@ async fn a_change_of_content_is_read_anew(world: World) -> Result<()> {
     world.clock().advance(Duration::from_secs(1));
     let now = world.clock().now();
     let change = |item: &Item| {
-        let content = Some("New words.".to_owned());
+        // The first line stays, and with it the title that was made of it.
+        let content = Some("Old words.\n\nNew words.".to_owned());
         item.changed(
             ItemChange {
                 content,
