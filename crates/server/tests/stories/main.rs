@@ -14,6 +14,7 @@ mod chatbots;
 mod hostile;
 mod knowledge;
 mod openapi;
+mod secrets;
 mod shapes;
 mod streams;
 mod uploads;
