@@ -22,8 +22,8 @@ Figures of a machine that is doing something else at the same time are worth lit
 
 /// Builds the server, which some benchmarks start as a process, and the benchmark program; then becomes the latter.
 pub fn run(arguments: &[String]) -> Result<ExitCode, String> {
-    let okra = cargo::build("okra-server", "okra", Profile::Release)?;
-    let bench = cargo::build("okra-bench", "okra-bench", Profile::Release)?;
+    let okra = cargo::build("okra", Profile::Release)?;
+    let bench = cargo::build("okra-bench", Profile::Release)?;
     let mut program = Command::new(&bench);
     cargo::forget_package(&mut program);
     let passed_on = match arguments.split_first() {

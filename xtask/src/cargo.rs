@@ -60,16 +60,18 @@ pub fn metadata() -> Result<Value, String> {
         .map_err(|error| format!("cargo metadata printed no JSON: {error}"))
 }
 
-/// Builds the program `binary` of `package` and returns where it lies.
+/// Builds the program `binary` and returns where it lies.
+///
+/// The whole workspace is named, not the program's package: cargo would then choose features for that package alone,
+/// and build every dependency again that tests and other programs use with more.
 ///
 /// The path is taken from cargo's own report: a guess such as `target/release/…` is wrong as soon as somebody sets
 /// `CARGO_TARGET_DIR` or a build target.
-pub fn build(package: &str, binary: &str, profile: Profile) -> Result<PathBuf, String> {
+pub fn build(binary: &str, profile: Profile) -> Result<PathBuf, String> {
     let mut cargo = command();
     cargo.args([
         "build",
-        "--package",
-        package,
+        "--workspace",
         "--bin",
         binary,
         "--message-format",
@@ -87,11 +89,10 @@ pub fn build(package: &str, binary: &str, profile: Profile) -> Result<PathBuf, S
         .output()
         .map_err(|error| format!("cargo build could not be started: {error}"))?;
     if !output.status.success() {
-        return Err(format!("{package} did not build; cargo's message is above"));
+        return Err(format!("{binary} did not build; cargo's message is above"));
     }
     let report = String::from_utf8_lossy(&output.stdout);
-    executable(&report, binary)
-        .ok_or_else(|| format!("cargo built {package} but reported no program named {binary}"))
+    executable(&report, binary).ok_or_else(|| format!("cargo reported no program named {binary}"))
 }
 
 /// Finds the path of `binary` in cargo's report of one JSON object a line.

@@ -26,7 +26,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode, String> {
             "`cargo xtask openapi` takes no arguments, but got `{argument}`"
         ));
     }
-    let okra = cargo::build("okra-server", "okra", Profile::Dev)?;
+    let okra = cargo::build("okra", Profile::Dev)?;
     let mut program = Command::new(&okra);
     cargo::forget_package(&mut program);
     let output = program

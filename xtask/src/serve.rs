@@ -28,7 +28,7 @@ All other arguments go to `okra serve`, with or without `--` before them:
 /// Builds okra and becomes it.
 pub fn run(arguments: &[String]) -> Result<ExitCode, String> {
     let Options { profile, passed_on } = Options::parse(arguments);
-    let okra = cargo::build("okra-server", "okra", profile)?;
+    let okra = cargo::build("okra", profile)?;
     let mut server = Command::new(&okra);
     cargo::forget_package(&mut server);
     let error = server.arg("serve").args(&passed_on).exec();
