@@ -1,6 +1,7 @@
 //! The composition root: builds store, models, engine and router by hand, top to bottom.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -51,7 +52,7 @@ impl Spec {
 
 /// Builds an engine over what `config` names.
 pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> {
-    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+    create_private_folder(&config.data_dir).with_context(|| {
         let folder = config.data_dir.display();
         format!("cannot make the data folder {folder} (OKRA_DATA_DIR)")
     })?;
@@ -89,6 +90,16 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             ..Options::default()
         },
     }))
+}
+
+/// Makes a folder that only this user may look into: it holds conversations and keys. One that is
+/// there already keeps the rights that the operator gave it.
+fn create_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 fn embedder(config: &Config) -> Result<(Arc<dyn Embedder>, Fusion)> {
