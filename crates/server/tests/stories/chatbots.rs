@@ -10,6 +10,7 @@ stories! {
     a_chatbot_is_changed_by_query_body_or_path,
     a_patch_leaves_what_it_does_not_name,
     a_rule_that_is_broken_is_named,
+    a_rule_that_a_configuration_breaks_is_named,
     slugs_are_unique_and_readable,
     slugs_made_at_once_do_not_collide,
     a_provider_key_never_comes_back_in_clear,
@@ -183,6 +184,19 @@ async fn a_rule_that_is_broken_is_named(stage: Stage) {
             .await
             .refused(400, "invalid_request", field);
     }
+    assert_eq!(bot.show().await, before);
+    app.client
+        .post("/chatbots", json!({}))
+        .await
+        .refused(400, "invalid_request", "name");
+    let null = app.client.post("/chatbots", json!({"name": null})).await;
+    null.refused(400, "invalid_request", "name");
+}
+
+async fn a_rule_that_a_configuration_breaks_is_named(stage: Stage) {
+    let app = stage.app().await;
+    let bot = app.bot("Shop").await;
+    let before = bot.show().await;
     let voice = [
         (
             json!({"appearance": {"cardRadius": -1}}),
@@ -198,7 +212,7 @@ async fn a_rule_that_is_broken_is_named(stage: Stage) {
         (json!({"text": []}), "text"),
     ];
     for (patch, field) in voice {
-        let answer = app.client.patch(&bot.path("/voice-agent"), patch).await;
+        let answer = bot.client.patch(&bot.path("/voice-agent"), patch).await;
         answer.refused(400, "invalid_request", field);
     }
     let widget = [
@@ -208,16 +222,10 @@ async fn a_rule_that_is_broken_is_named(stage: Stage) {
         (json!([]), "body"),
     ];
     for (patch, field) in widget {
-        let answer = app.client.patch(&bot.path("/chat-widget"), patch).await;
+        let answer = bot.client.patch(&bot.path("/chat-widget"), patch).await;
         answer.refused(400, "invalid_request", field);
     }
     assert_eq!(bot.show().await, before);
-    app.client
-        .post("/chatbots", json!({}))
-        .await
-        .refused(400, "invalid_request", "name");
-    let null = app.client.post("/chatbots", json!({"name": null})).await;
-    null.refused(400, "invalid_request", "name");
 }
 
 async fn slugs_are_unique_and_readable(stage: Stage) {

@@ -298,11 +298,40 @@ async fn no_mutation_of_a_good_body_brings_a_call_down(stage: Stage) {
 async fn wrong_values_are_named(stage: Stage) {
     let app = stage.app().await;
     let (bot, item) = bot_with_item(&app).await;
-    let check = async |method: &str, path: &str, body: &str, field: &str| {
-        let answer = app.client.json(method, path, body.to_owned()).await;
-        assert_eq!(answer.status, 400, "{body}: {answer:?}");
-        answer.refused(400, "invalid_request", field);
-    };
+    check_queries(&bot).await;
+    check_chats(&bot).await;
+    check_items(&bot).await;
+    let knowledge = bot.path("/knowledge-base");
+    let nameless = bot.client.patch(&knowledge, json!({"title": "x"})).await;
+    nameless.refused(400, "invalid_request", "id");
+    let enabled = bot
+        .client
+        .patch(&knowledge, json!({"id": item, "enabled": "yes"}))
+        .await;
+    enabled.refused(400, "invalid_request", "enabled");
+    assert_eq!(bot.items().await.len(), 1, "all or none of several items");
+    for body in [r#"{"type": "text"}"#, r#"{"type": "qna", "question": "a"}"#] {
+        let missing = app.client.json("POST", &knowledge, body).await;
+        missing.refused(400, "invalid_request", "");
+        assert!(
+            text(&missing.json()["error"]).contains("missing field"),
+            "{missing:?}"
+        );
+    }
+    let unknown_type = app
+        .client
+        .json("POST", &knowledge, r#"{"type": "song"}"#)
+        .await;
+    unknown_type.refused(400, "invalid_request", "type");
+}
+
+async fn check_named(bot: &Bot, path: &str, body: &str, field: &str) {
+    let answer = bot.client.json("POST", path, body.to_owned()).await;
+    assert_eq!(answer.status, 400, "{body}: {answer:?}");
+    answer.refused(400, "invalid_request", field);
+}
+
+async fn check_queries(bot: &Bot) {
     let query = bot.path("/query-knowledge");
     for (body, field) in [
         (r#"{"query": 5}"#, "query"),
@@ -329,8 +358,11 @@ async fn wrong_values_are_named(stage: Stage) {
             "min_similarity",
         ),
     ] {
-        check("POST", &query, body, field).await;
+        check_named(bot, &query, body, field).await;
     }
+}
+
+async fn check_chats(bot: &Bot) {
     let chat = bot.path("/chat");
     for (body, field) in [
         (r#"{"messages": "hi"}"#, "messages"),
@@ -368,8 +400,11 @@ async fn wrong_values_are_named(stage: Stage) {
             "messages[0].attachments",
         ),
     ] {
-        check("POST", &chat, body, field).await;
+        check_named(bot, &chat, body, field).await;
     }
+}
+
+async fn check_items(bot: &Bot) {
     let knowledge = bot.path("/knowledge-base");
     for (body, field) in [
         (r#"{"type": "text", "content": 5}"#, "content"),
@@ -390,25 +425,8 @@ async fn wrong_values_are_named(stage: Stage) {
             "items[1].answer",
         ),
     ] {
-        check("POST", &knowledge, body, field).await;
+        check_named(bot, &knowledge, body, field).await;
     }
-    check("PATCH", &knowledge, r#"{"title": "x"}"#, "id").await;
-    let enabled = format!(r#"{{"id": "{item}", "enabled": "yes"}}"#);
-    check("PATCH", &knowledge, &enabled, "enabled").await;
-    assert_eq!(bot.items().await.len(), 1, "all or none of several items");
-    for body in [r#"{"type": "text"}"#, r#"{"type": "qna", "question": "a"}"#] {
-        let missing = app.client.json("POST", &knowledge, body).await;
-        missing.refused(400, "invalid_request", "");
-        assert!(
-            text(&missing.json()["error"]).contains("missing field"),
-            "{missing:?}"
-        );
-    }
-    let unknown_type = app
-        .client
-        .json("POST", &knowledge, r#"{"type": "song"}"#)
-        .await;
-    unknown_type.refused(400, "invalid_request", "type");
 }
 
 async fn bodies_over_the_limit_are_refused(stage: Stage) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use okra_testkit::provider::{MockProvider, Script};
 use serde_json::json;
+use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{Backend, OUR_KEY, Stage, said};
@@ -43,15 +44,22 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+fn subscriber(log: Log) -> impl Subscriber + Send + Sync {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(log)
+        .finish()
+}
+
 // On one thread, since a subscriber for a test is a thread's.
 #[tokio::test]
 async fn no_key_is_logged_at_any_level() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // With one subscriber alive, other stories' threads, which have none, decide which places in
+    // the code may log at all; with two, all that is alive decides.
+    let _other = Dispatch::new(subscriber(Log::default()));
+    let _guard = tracing::subscriber::set_default(subscriber(log.clone()));
     let provider = MockProvider::start().await;
     let url = provider.base_url();
     let settings = [("OPENAI_BASE_URL", &*url), ("OPENAI_API_KEY", SERVER_KEY)];

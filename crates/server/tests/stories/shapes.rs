@@ -391,67 +391,22 @@ async fn lists_are_paged(stage: Stage) {
         bot.chat(said(&format!("Alone {n}"))).await.expect(200);
     }
     let messages = bot.path(&format!("/conversations/{}/messages", text(&session)));
-    let lists = [
-        (
-            "/chatbots".to_owned(),
-            "chatbots",
-            52,
-            "name",
-            ["Bot 00", "Bot 49", "Bot 50", "Bot 51"],
-        ),
-        (base, "data", 53, "title", ["T52", "T03", "T02", "T00"]),
-        (
-            messages,
-            "data",
-            52,
-            "content",
-            ["Question 0", "", "Question 25", ""],
-        ),
-    ];
-    for (path, key, total, field, [first, last, next, end]) in lists {
-        let page = async |query: &str| {
-            let answer = app.client.get(&format!("{path}{query}")).await;
-            answer.expect(200)
-        };
-        let is = |entry: &Value, expected: &str| {
-            assert!(
-                expected.is_empty() || entry[field] == expected,
-                "{expected}: {entry}"
-            );
-        };
-        let default = page("").await;
-        assert_eq!(
-            default["pagination"],
-            json!({"page": 1, "limit": 50, "total": total})
-        );
-        assert_eq!(list(&default[key]).len(), 50);
-        is(&default[key][0], first);
-        is(&default[key][49], last);
-        let second = page("?page=2").await;
-        assert_eq!(list(&second[key]).len(), total - 50);
-        is(&second[key][0], next);
-        is(&second[key][total - 51], end);
-        let whole = page("?limit=200").await;
-        assert_eq!(list(&whole[key]).len(), total);
-        let beyond = page("?page=4000000000&limit=200").await;
-        assert_eq!(beyond[key], json!([]));
-        assert_eq!(beyond["pagination"]["total"], total);
-        let third = page("?page=3&limit=7").await;
-        assert_eq!(third[key][0], whole[key][14]);
-        for (query, field) in [
-            ("page=0", "page"),
-            ("page=-1", "page"),
-            ("page=x", "page"),
-            ("page=", "page"),
-            ("page=99999999999", "page"),
-            ("limit=0", "limit"),
-            ("limit=201", "limit"),
-            ("limit=1.5", "limit"),
-            ("limit=NaN", "limit"),
-        ] {
-            let answer = app.client.get(&format!("{path}?{query}")).await;
-            answer.refused(400, "invalid_request", field);
-        }
+    let list = |path: &str, key, total, field, edges| List {
+        path: path.to_owned(),
+        key,
+        total,
+        field,
+        edges,
+    };
+    let bots = ["Bot 00", "Bot 49", "Bot 50", "Bot 51"];
+    let said = ["Question 0", "", "Question 25", ""];
+    for list in [
+        list("/chatbots", "chatbots", 52, "name", bots),
+        list(&base, "data", 53, "title", ["T52", "T03", "T02", "T00"]),
+        list(&messages, "data", 52, "content", said),
+    ] {
+        check_pages(&app, &list).await;
+        check_bad_pages(&app, &list.path).await;
     }
     let sessions = bot
         .client
@@ -463,6 +418,61 @@ async fn lists_are_paged(stage: Stage) {
         sessions["data"][1]["id"], session,
         "the one last spoken in is first"
     );
+}
+
+/// A list with more entries than a page of the default size.
+struct List {
+    path: String,
+    key: &'static str,
+    total: usize,
+    field: &'static str,
+    /// What the first and last entries of two pages hold in that field; empty for anything.
+    edges: [&'static str; 4],
+}
+
+async fn check_pages(app: &TestApp, list: &List) {
+    let page = async |query: &str| {
+        let answer = app.client.get(&format!("{}{query}", list.path)).await;
+        answer.expect(200)
+    };
+    let entries = |page: &Value| page[list.key].as_array().expect("a list").clone();
+    let is = |entry: &Value, edge: usize| {
+        let expected = list.edges[edge];
+        let right = expected.is_empty() || entry[list.field] == expected;
+        assert!(right, "{expected}: {entry}");
+    };
+    let default = page("").await;
+    let pagination = json!({"page": 1, "limit": 50, "total": list.total});
+    assert_eq!(default["pagination"], pagination);
+    let (first, second) = (entries(&default), entries(&page("?page=2").await));
+    assert_eq!((first.len(), second.len()), (50, list.total - 50));
+    is(&first[0], 0);
+    is(&first[49], 1);
+    is(&second[0], 2);
+    is(&second[list.total - 51], 3);
+    let whole = entries(&page("?limit=200").await);
+    assert_eq!(whole, [first, second].concat());
+    let beyond = page("?page=4000000000&limit=200").await;
+    assert!(entries(&beyond).is_empty());
+    assert_eq!(beyond["pagination"]["total"], list.total);
+    assert_eq!(entries(&page("?page=3&limit=7").await), whole[14..21]);
+}
+
+async fn check_bad_pages(app: &TestApp, path: &str) {
+    for (query, field) in [
+        ("page=0", "page"),
+        ("page=-1", "page"),
+        ("page=x", "page"),
+        ("page=", "page"),
+        ("page=99999999999", "page"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=1.5", "limit"),
+        ("limit=NaN", "limit"),
+    ] {
+        let answer = app.client.get(&format!("{path}?{query}")).await;
+        answer.refused(400, "invalid_request", field);
+    }
 }
 
 async fn many(app: &TestApp) -> Vec<Bot> {
