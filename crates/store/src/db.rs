@@ -67,10 +67,6 @@ impl Db {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true)
-            // 32 MB of log before it is copied into the database, instead of 4: a turn writes a
-            // dozen pages, mostly the same ones as the turn before, and only the last state of
-            // each is copied.
-            .pragma("wal_autocheckpoint", "8000")
             .statement_cache_capacity(200);
         let pool = |connections| {
             SqlitePoolOptions::new()
