@@ -22,7 +22,13 @@ pub fn run() -> Result<()> {
     for folder in sets(&folder)? {
         let set = RetrievalSet::load(&folder)?;
         for (ranking, figures) in measure(&set, &embedder) {
-            println!("  {:14} {ranking:8} {figures}", set.name);
+            match figures {
+                Some(figures) => println!("  {:14} {ranking:8} {figures}", set.name),
+                None => println!(
+                    "  {:14} {ranking:8} the embedder does not know the language",
+                    set.name
+                ),
+            }
         }
     }
     Ok(())
@@ -45,7 +51,8 @@ fn sets(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(sets)
 }
 
-fn measure(set: &RetrievalSet, embedder: &StaticEmbedder) -> [(&'static str, Figures); 3] {
+/// The rankings by name; none where a set has no text that the embedder knows the language of.
+fn measure(set: &RetrievalSet, embedder: &StaticEmbedder) -> [(&'static str, Option<Figures>); 3] {
     let embed = |text: &str| embedder.understands(text).then(|| embedder.embed_one(text));
     // The set's own index says which text it embeds; the vectors are kept for the dense ranking.
     let mut vectors: Vec<Option<Vec<f32>>> = Vec::with_capacity(set.corpus.len());
@@ -63,11 +70,18 @@ fn measure(set: &RetrievalSet, embedder: &StaticEmbedder) -> [(&'static str, Fig
         let vector = embed(&question.text);
         hits(question, vector.as_deref(), Fusion::static_english())
     });
-    let dense = figures(set, |question| match embed(&question.text) {
-        Some(vector) => nearest(set, &vectors, &vector),
-        None => Vec::new(),
+    let known = vectors.iter().any(Option::is_some);
+    let dense = known.then(|| {
+        figures(set, |question| match embed(&question.text) {
+            Some(vector) => nearest(set, &vectors, &vector),
+            None => Vec::new(),
+        })
     });
-    [("lexical", lexical), ("dense", dense), ("hybrid", hybrid)]
+    [
+        ("lexical", Some(lexical)),
+        ("dense", dense),
+        ("hybrid", Some(hybrid)),
+    ]
 }
 
 fn search(index: &Index, text: &str, vector: Option<&[f32]>, fusion: Fusion) -> Vec<Hit> {
