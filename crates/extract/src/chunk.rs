@@ -172,12 +172,17 @@ impl Cutter<'_> {
     /// enough and not too long, the one nearest the target where several are as good.
     fn end(&self, start: usize, lead_chars: usize) -> usize {
         let options = self.options;
-        let (body, mut length) = self.leading_headings(start);
-        length += lead_chars;
+        let (body, kept, mut hidden) = self.leading_headings(start);
+        let mut length = lead_chars + kept;
         let mut best: Option<(Boundary, usize, usize)> = None;
         let mut last_allowed = body;
         let mut place = body;
         while let Some(atom) = self.atoms.get(place) {
+            // Headings only go into the path where a body comes next; else they stay in the text.
+            if atom.heading.is_some() {
+                length += hidden;
+            }
+            hidden = 0;
             // The first atom fits beside its lead by construction, so each chunk advances.
             if length + atom.chars > options.max_chars && place > start {
                 break;
@@ -209,9 +214,9 @@ impl Cutter<'_> {
             .max(start + 1)
     }
 
-    /// The first atom after the headings that a chunk begins with, and the length of those headings
-    /// that stay in its text. Headings that are over the body cost nothing, they go into the path.
-    fn leading_headings(&self, start: usize) -> (usize, usize) {
+    /// The first atom after the headings that a chunk begins with, the length of those headings that
+    /// stay in its text, and of those that go into the path where a body comes next.
+    fn leading_headings(&self, start: usize) -> (usize, usize, usize) {
         let mut over: Vec<(u8, usize)> = Vec::new();
         let mut kept = 0;
         let mut all = 0;
@@ -234,7 +239,7 @@ impl Cutter<'_> {
             all += atom.chars;
             place += 1;
         }
-        (place, kept)
+        (place, kept, all - kept)
     }
 
     /// Whether an atom is a heading short enough to be repeated as part of the path.
