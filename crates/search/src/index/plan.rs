@@ -156,8 +156,9 @@ const MANY_DOCUMENTS: usize = 500;
 /// The share of the doubt that a collection of so many documents deserves. In a handful of documents no word is rare,
 /// so that beside the doubt of a large collection nothing counts, and every question would be refused. The doubt
 /// shrinks with the cube of an unseen word's rarity; it is the same for all documents, so the ranking by words stays
-/// exact. Measured on random parts of the public sets: of the answerable questions to 5 documents .93 instead of .69
-/// are answered, to 30 documents .93 instead of .86, and .994 and .98 of those out of scope are still refused.
+/// exact. Measured on random parts of public sets of 5 documents with the static embedder: of the answerable questions
+/// .93 instead of .69 are answered on squad_en, .82 instead of .62 on faq_docs_en, .38 instead of .17 on banking77_en,
+/// and at least .99 of those out of scope are still refused. Parts in Korean were not measured.
 fn confidence_in_rarity(live: usize) -> f32 {
     (idf(live, 0) / idf(MANY_DOCUMENTS, 0)).min(1.0).powi(3)
 }
