@@ -13,6 +13,7 @@ pub use settings::{
 pub use slug::{parse_slug, slug_candidates, slug_from_name};
 
 use crate::error::{Error, Result};
+use crate::origin::OriginPattern;
 use crate::{ChatbotId, OrganizationId, Secret, Timestamp};
 
 /// One chatbot, as stored. Obtained only through its organization, so holding one is the right to
@@ -45,6 +46,10 @@ pub struct Chatbot {
     pub avatar: Option<String>,
     /// A provider key used for this chatbot in place of the server's.
     pub openai_api_key: Option<Secret>,
+    /// The sites, other than Okra's own pages, that may show the chatbot.
+    pub allowed_origins: Vec<OriginPattern>,
+    /// The key with which a site's server vouches for who its visitors are; `None` until asked for.
+    pub identity_secret: Option<Secret>,
     /// Counts every change to what can be found; an index at this version is up to date.
     pub knowledge_version: i64,
     /// When it was made.
@@ -94,6 +99,8 @@ impl Chatbot {
             voice_widget_config: None,
             avatar: None,
             openai_api_key: None,
+            allowed_origins: Vec::new(),
+            identity_secret: None,
             knowledge_version: 0,
             created_at: now,
             updated_at: now,

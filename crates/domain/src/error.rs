@@ -49,6 +49,8 @@ pub struct FieldProblem {
 pub struct Error {
     /// Who must act.
     pub kind: ErrorKind,
+    /// A word for programs that tells this failure from others of its kind, where that matters.
+    pub code: Option<&'static str>,
     /// One plain sentence. For [`ErrorKind::Internal`] it says what was being done.
     pub message: String,
     /// The fields at fault, where the input is.
@@ -65,9 +67,18 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            code: None,
             message: message.into(),
             details: Vec::new(),
             source: None,
+        }
+    }
+
+    /// The failure under a word of its own, such as `email_needed`.
+    pub fn coded(self, code: &'static str) -> Self {
+        Self {
+            code: Some(code),
+            ..self
         }
     }
 

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod id;
 pub mod knowledge;
+pub mod origin;
 pub mod page;
 pub mod secret;
 pub mod session;

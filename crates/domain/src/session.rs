@@ -88,6 +88,29 @@ pub struct Attachment {
     pub url: String,
 }
 
+/// Whether an answer helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Rating {
+    /// It did.
+    Up,
+    /// It did not.
+    Down,
+}
+
+words!(Rating { Up = "up", Down = "down" });
+
+/// What a visitor thought of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Feedback {
+    /// Whether it helped.
+    pub rating: Rating,
+    /// Why, in the visitor's words.
+    pub comment: Option<String>,
+}
+
 /// One message of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
@@ -109,6 +132,8 @@ pub struct Message {
     pub provider: Option<String>,
     /// Tokens read and written by the model.
     pub tokens_used: i64,
+    /// What the visitor thought of it.
+    pub feedback: Option<Feedback>,
     /// When it was written.
     pub created_at: Timestamp,
 }
@@ -136,6 +161,8 @@ pub struct CitedSource {
 
 /// The most characters of one visitor message.
 pub const MAX_MESSAGE_CHARS: usize = 32_000;
+/// The most characters of a visitor's comment on an answer.
+pub const MAX_COMMENT_CHARS: usize = 2_000;
 /// The most characters of a visitor token.
 pub const MAX_VISITOR_CHARS: usize = 200;
 

@@ -30,6 +30,8 @@ pub struct TurnRequest {
     pub session: SessionKey,
     /// The message to answer.
     pub message: UserMessage,
+    /// The id that the answer shall have; `None` for a new one.
+    pub answer_id: Option<MessageId>,
     /// What the client says was said before; used only where the session holds no history.
     pub earlier: Vec<(SenderType, String)>,
 }
@@ -56,7 +58,7 @@ pub struct Turn {
     pub message_id: MessageId,
     events: mpsc::Receiver<TurnEvent>,
     ended: bool,
-    _cancel: DropGuard,
+    cancel: DropGuard,
 }
 
 /// Events that may wait for a slow reader before the model is slowed down too.
@@ -76,6 +78,11 @@ impl Turn {
         });
         self.ended = matches!(event, TurnEvent::Done(_) | TurnEvent::Failed(_));
         Some(event)
+    }
+
+    /// A handle that stops the model's call while the turn's last event is still waited for.
+    pub(crate) fn canceller(&self) -> CancellationToken {
+        self.cancel.token().clone()
     }
 
     /// Waits for the end: the stored answer with the passages it was given.
@@ -144,13 +151,13 @@ impl Engine {
             .await?;
         let (sender, events) = mpsc::channel(EVENTS);
         let cancelled = CancellationToken::new();
-        let answer_id = MessageId::new();
+        let answer_id = request.answer_id.unwrap_or_else(MessageId::new);
         let turn = Turn {
             session: open.session.clone(),
             message_id: answer_id,
             events,
             ended: false,
-            _cancel: cancelled.clone().drop_guard(),
+            cancel: cancelled.clone().drop_guard(),
         };
         let running = Running {
             chatbot: chatbot.clone(),
@@ -277,6 +284,7 @@ impl Engine {
             model: draft.model,
             provider: draft.provider,
             tokens_used: draft.tokens,
+            feedback: None,
             created_at: self.parts.store.clock().now(),
         };
         let stored = self.parts.store.finish_turn(&turn.chatbot, &message).await;

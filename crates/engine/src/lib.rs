@@ -7,6 +7,7 @@ mod extractive;
 pub mod fetch;
 mod indexes;
 mod ingest;
+pub mod live;
 mod prompt;
 mod retrieve;
 mod tokens;
@@ -65,6 +66,8 @@ pub struct Options {
     pub index_cache_bytes: usize,
     /// How long reading one document may take.
     pub extract_time: Duration,
+    /// How long a visitor's answer goes on with nobody reading it.
+    pub abandon_after: Duration,
 }
 
 impl Default for Options {
@@ -78,6 +81,7 @@ impl Default for Options {
             answer_tokens: None,
             index_cache_bytes: 512 * 1024 * 1024,
             extract_time: Duration::from_secs(120),
+            abandon_after: Duration::from_secs(30),
         }
     }
 }
@@ -97,6 +101,8 @@ pub struct Engine {
     indexes: Indexes,
     /// Tells waiting workers that there is a job.
     jobs: Notify,
+    /// Turns that visitors may come back to.
+    live: live::LiveTurns,
     /// Turns and jobs under way, so that a shutdown can wait for them.
     running: TaskTracker,
     /// Cancelled when the server stops: workers give their jobs back.
@@ -110,6 +116,7 @@ impl Engine {
             indexes: Indexes::new(parts.options.index_cache_bytes),
             parts,
             jobs: Notify::new(),
+            live: live::LiveTurns::default(),
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
         })

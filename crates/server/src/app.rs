@@ -10,12 +10,15 @@ use okra_ai::chat::{ChatModel, ChatModelConfig};
 use okra_ai::embed::Embedder;
 use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
 use okra_ai::embed::static_model::StaticEmbedder;
-use okra_domain::Clock;
+use okra_domain::{Clock, Secret};
 use okra_engine::fetch::{FetchPolicy, Fetcher};
 use okra_engine::{Engine, Fusion, Options, Parts};
 use okra_store::Store;
+use rand::TryRngCore;
 
 use crate::config::{Config, OPENAI_URL};
+use crate::limits::Limits;
+use crate::visitor::Tokens;
 use crate::{reference, routes, telemetry};
 
 /// What handlers share.
@@ -29,6 +32,29 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// The API's description.
     pub spec: Arc<Spec>,
+    /// Who visitors are, and how much they may ask.
+    pub visitors: Arc<Visitors>,
+}
+
+/// What the visitor API needs beside the engine.
+pub struct Visitors {
+    /// Makes and reads visitors' tokens.
+    pub(crate) tokens: Tokens,
+    /// Counts their requests.
+    pub(crate) limits: Limits,
+}
+
+impl Visitors {
+    async fn new(store: &Store, config: &Config) -> Result<Self> {
+        let mut random = [0; 32];
+        rand::rngs::OsRng.try_fill_bytes(&mut random)?;
+        let candidate = Secret::new(hex::encode(random));
+        let secret = store.server_secret("visitor_tokens", candidate).await?;
+        Ok(Self {
+            tokens: Tokens::new(&secret),
+            limits: Limits::new(config.visitor_rates, store.clock()),
+        })
+    }
 }
 
 /// The API's description, rendered once.
@@ -87,6 +113,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             answer_tokens: config.max_answer_tokens,
             index_cache_bytes: config.index_cache_bytes,
             extract_time: config.extract_time,
+            abandon_after: config.abandon_after,
             ..Options::default()
         },
     }))
@@ -118,11 +145,12 @@ fn embedder(config: &Config) -> Result<(Arc<dyn Embedder>, Fusion)> {
 
 impl App {
     /// Puts a server together over `engine`. Where no public URL is configured, `address` is it.
-    pub fn new(engine: Arc<Engine>, mut config: Config, address: SocketAddr) -> Result<Self> {
+    pub async fn new(engine: Arc<Engine>, mut config: Config, address: SocketAddr) -> Result<Self> {
         config
             .public_url
             .get_or_insert_with(|| format!("http://{}", reachable(address)));
         Ok(Self {
+            visitors: Arc::new(Visitors::new(engine.store(), &config).await?),
             engine,
             config: Arc::new(config),
             metrics: telemetry::start_metrics(),

@@ -3,6 +3,7 @@
 //! the key and the fix.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use okra_engine::Fallback;
 use serde::Deserialize;
 use toml::{Table, Value};
 use url::Url;
+
+use crate::limits::Rates;
 
 /// The defaults, which are the manual too.
 pub const DEFAULTS: &str = include_str!("../../../okra.default.toml");
@@ -48,6 +51,11 @@ struct Written {
     extract_timeout_seconds: u64,
     workers: usize,
     shutdown_seconds: u64,
+    visitor_messages_per_minute: NonZeroU32,
+    chatbot_messages_per_minute: NonZeroU32,
+    address_requests_per_minute: NonZeroU32,
+    address_sessions_per_minute: NonZeroU32,
+    abandon_seconds: u64,
     fetch_allow: Vec<String>,
     fetch_max_mb: usize,
     fetch_timeout_seconds: u64,
@@ -93,6 +101,10 @@ pub struct Config {
     pub workers: usize,
     /// How long a stopping server waits for running answers.
     pub shutdown: Duration,
+    /// How much visitors may ask.
+    pub visitor_rates: Rates,
+    /// How long a visitor's answer goes on with nobody reading it.
+    pub abandon_after: Duration,
     /// What may be fetched, though private.
     pub fetch_allow: Vec<String>,
     /// Size of a fetched page at most, in bytes.
@@ -214,6 +226,13 @@ impl Config {
             extract_time: Duration::from_secs(written.extract_timeout_seconds),
             workers: at_least(written.workers, 1, "workers")?,
             shutdown: Duration::from_secs(written.shutdown_seconds),
+            visitor_rates: Rates {
+                visitor_messages: written.visitor_messages_per_minute,
+                chatbot_messages: written.chatbot_messages_per_minute,
+                address_requests: written.address_requests_per_minute,
+                address_sessions: written.address_sessions_per_minute,
+            },
+            abandon_after: Duration::from_secs(written.abandon_seconds),
             fetch_allow: written.fetch_allow,
             fetch_max_bytes: written.fetch_max_mb.saturating_mul(1024 * 1024),
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),

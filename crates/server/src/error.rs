@@ -64,8 +64,9 @@ fn status(kind: ErrorKind) -> (StatusCode, &'static str) {
 }
 
 /// What a client is told of `error`; logs what it is not told.
-pub fn body(error: Error) -> ErrorBody {
+pub fn body(error: &Error) -> ErrorBody {
     let (_, code) = status(error.kind);
+    let code = error.code.unwrap_or(code);
     let cause = error.source.as_ref().map(|cause| {
         // The whole chain: a database error's own message seldom says what caused it.
         let mut text = cause.to_string();
@@ -92,12 +93,12 @@ pub fn body(error: Error) -> ErrorBody {
             "Something went wrong on the server. Its log tells more under this request's id."
                 .to_owned()
         }
-        _ => error.message,
+        _ => error.message.clone(),
     };
     ErrorBody {
         error: message,
         code,
-        details: error.details,
+        details: error.details.clone(),
     }
 }
 
@@ -105,7 +106,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let kind = self.0.kind;
         let (status, _) = status(kind);
-        let mut response = (status, Json(body(self.0))).into_response();
+        let mut response = (status, Json(body(&self.0))).into_response();
         if let ErrorKind::RateLimited(wait) = kind {
             let seconds = HeaderValue::from(wait.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -5,12 +5,17 @@
 
 pub mod access;
 pub mod app;
+mod assets;
 mod avatar;
 pub mod cli;
+mod client_address;
 pub mod config;
 pub mod error;
 pub mod input;
+pub mod limits;
+mod page;
 mod reference;
 pub mod routes;
 pub mod telemetry;
+mod visitor;
 pub mod wire;

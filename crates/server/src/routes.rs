@@ -4,14 +4,17 @@ mod avatars;
 mod chat;
 mod chatbots;
 mod conversations;
+mod deploy;
 mod health;
 mod knowledge;
+mod pages;
+mod visitors;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use okra_domain::{Error, ErrorKind};
+use okra_domain::Error;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use utoipa::OpenApi;
@@ -20,6 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::assets;
 use crate::error::{ApiError, ErrorBody};
 use crate::telemetry;
 
@@ -33,6 +37,7 @@ use crate::telemetry;
     tags(
         (name = "Chatbots", description = "Make, change and delete chatbots."),
         (name = "Knowledge", description = "Feed a chatbot, and see what it finds."),
+        (name = "Visitors", description = "What the widget and the hosted page call, without an API key."),
         (name = "Conversations", description = "Ask a chatbot, and read what was said."),
     ),
     components(schemas(crate::error::ErrorBody, crate::error::FieldProblemBody)),
@@ -62,20 +67,34 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(knowledge::upload))
         .routes(routes!(knowledge::query))
         .routes(routes!(chat::chat))
+        .routes(routes!(deploy::show, deploy::update))
+        .routes(routes!(deploy::make_secret))
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::show))
         .routes(routes!(conversations::messages))
 }
 
+/// What visitors' browsers call, with its description.
+fn public() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(visitors::config))
+        .routes(routes!(visitors::begin))
+        .routes(routes!(visitors::chat::ask))
+        .routes(routes!(visitors::chat::resume, visitors::chat::stop))
+        .routes(routes!(visitors::messages::list))
+        .routes(routes!(visitors::messages::rate))
+}
+
 /// The API's description, as `openapi.json` holds it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut spec = external().into_openapi();
+    let mut spec = external().merge(public()).into_openapi();
     spec.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let components = spec.components.get_or_insert_default();
     let header = ApiKey::Header(ApiKeyValue::new("x-api-key"));
     components.add_security_scheme("api_key", SecurityScheme::ApiKey(header));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer.clone()));
+    components.add_security_scheme("visitor", SecurityScheme::Http(bearer));
     spec
 }
 
@@ -93,7 +112,7 @@ pub fn router(app: App) -> Router {
             Method::PUT,
         ])
         .expose_headers([telemetry::REQUEST_ID, axum::http::header::RETRY_AFTER]);
-    let (external, _) = external().split_for_parts();
+    let (external, _) = external().merge(public()).split_for_parts();
     Router::new()
         // Developers and their clients.
         // Its own answer to wrong methods comes first, so that CORS is around that too: preflight
@@ -105,25 +124,22 @@ pub fn router(app: App) -> Router {
         )
         .route("/openapi.json", get(health::openapi))
         .route("/docs", get(health::docs))
-        // Browsers, for what chatbots show.
+        // Browsers: visitors' and builders'.
+        .route("/widget.js", get(assets::widget))
+        .route("/assets/{file}", get(assets::hashed))
+        .route("/c/{slug}", get(pages::hosted))
         .route("/files/chatbot/{chatbotId}/{file}", get(avatars::show))
         // Operators and their monitoring.
-        .route("/", get(health::index))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .fallback(unknown_path)
+        .fallback(pages::elsewhere)
         .method_not_allowed_fallback(unknown_method)
         // Every body has a limit of its own, where it is read: axum's would cut uploads at 2 MB.
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(telemetry::observe))
         .with_state(app)
-}
-
-async fn unknown_path() -> ApiError {
-    let message = "There is nothing at this path; /docs lists what there is.";
-    ApiError(Error::new(ErrorKind::NotFound, message))
 }
 
 /// The one error that no [`ErrorKind`] stands for: only HTTP has methods.

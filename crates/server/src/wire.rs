@@ -320,7 +320,8 @@ pub struct MessageBody {
     /// Its id.
     pub id: Uuid,
     /// How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-    /// `ended` (`complete`, `cancelled`, `failed`), `sources`, `timings_ms`.
+    /// `ended` (`complete`, `cancelled`, `failed`), `sources`, `timings_ms`, and `feedback` where
+    /// the visitor gave one.
     pub metadata: Map<String, Value>,
     /// Always false: kept for clients of the contract.
     pub migrated_data: bool,
@@ -343,7 +344,11 @@ pub struct MessageBody {
 }
 
 impl From<Message> for MessageBody {
-    fn from(message: Message) -> Self {
+    fn from(mut message: Message) -> Self {
+        if let Some(feedback) = message.feedback {
+            let metadata = &mut message.metadata;
+            metadata.insert("feedback".to_owned(), serde_json::json!(feedback));
+        }
         Self {
             attachments: message.attachments,
             content: message.content,

@@ -26,7 +26,8 @@ macro_rules! select {
         concat!(
             "SELECT id, organization_id, slug, name, description, active, is_public, personality, \
              settings, suggestions, voice_widget_config, avatar, openai_api_key, \
-             knowledge_version, created_at, updated_at FROM chatbots ",
+             allowed_origins, identity_secret, knowledge_version, created_at, updated_at \
+             FROM chatbots ",
             $rest
         )
     };
@@ -37,8 +38,9 @@ impl Store {
     pub async fn create_chatbot(&self, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatbot> {
         let sql = "INSERT INTO chatbots (id, organization_id, slug, name, description, active, \
                    is_public, personality, settings, suggestions, voice_widget_config, avatar, \
-                   openai_api_key, knowledge_version, created_at, updated_at) VALUES ($1, $2, $3, \
-                   $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+                   openai_api_key, allowed_origins, identity_secret, knowledge_version, \
+                   created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+                   $11, $12, $13, $14, $15, $16, $17, $18) \
                    ON CONFLICT (slug) DO NOTHING";
         let tries = match slug {
             SlugChoice::Derived => MAX_SLUG_TRIES,
@@ -89,6 +91,14 @@ impl Store {
         Ok(page.of(entries, total))
     }
 
+    /// The chatbot that visitors know by this slug, in any organization, unless it is switched off.
+    /// For the visitor API alone, which decides by the request's origin whether it may be seen.
+    pub async fn chatbot_for_visitors(&self, slug: &str) -> Result<Option<Chatbot>> {
+        let sql = select!("WHERE slug = $1 AND active");
+        let row = self.db.fetch_optional(sql, params![slug]).await?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// Every chatbot whose id or slug is `name`, in any organization. For the operator's command
     /// line only: no request reaches it.
     pub async fn find_chatbot_as_operator(&self, name: &str) -> Result<Chatbot> {
@@ -135,7 +145,8 @@ impl Store {
         let sql = "UPDATE chatbots SET slug = $1, name = $2, description = $3, active = $4, \
                    is_public = $5, personality = $6, settings = $7, suggestions = $8, \
                    voice_widget_config = $9, avatar = $10, openai_api_key = $11, \
-                   updated_at = $12 WHERE id = $13 AND organization_id = $14";
+                   allowed_origins = $12, identity_secret = $13, \
+                   updated_at = $14 WHERE id = $15 AND organization_id = $16";
         let mut values = columns(&next)?;
         values.extend(params![next.updated_at, id.0, organization.0]);
         let written = tx.execute(sql, values).await;
@@ -187,9 +198,10 @@ async fn lock(tx: &mut Tx, organization: OrganizationId, id: ChatbotId) -> Resul
     }
 }
 
-/// Slug to provider key, in the order that both statements above name them.
+/// Slug to identity secret, in the order that both statements above name them.
 fn columns(chatbot: &Chatbot) -> Result<Vec<Param>> {
     let key = chatbot.openai_api_key.as_ref();
+    let secret = chatbot.identity_secret.as_ref();
     Ok(params![
         chatbot.slug.as_str(),
         chatbot.name.as_str(),
@@ -206,6 +218,8 @@ fn columns(chatbot: &Chatbot) -> Result<Vec<Param>> {
             .transpose()?,
         chatbot.avatar.clone(),
         key.map(|key| key.expose().to_owned()),
+        to_json(&chatbot.allowed_origins)?,
+        secret.map(|secret| secret.expose().to_owned()),
     ])
 }
 
@@ -225,6 +239,10 @@ fn read(row: &Row) -> Result<Chatbot> {
         avatar: row.get("avatar")?,
         openai_api_key: row
             .get::<Option<String>>("openai_api_key")?
+            .map(Secret::new),
+        allowed_origins: row.json("allowed_origins")?,
+        identity_secret: row
+            .get::<Option<String>>("identity_secret")?
             .map(Secret::new),
         knowledge_version: row.get("knowledge_version")?,
         created_at: row.time("created_at")?,

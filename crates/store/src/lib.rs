@@ -12,6 +12,7 @@ mod chatbots;
 mod db;
 pub mod jobs;
 pub mod knowledge;
+mod secrets;
 pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -2,13 +2,31 @@
 //! said and gives the history, [`Store::finish_turn`] stores the answer. Nothing is written per
 //! token.
 
+macro_rules! session_columns {
+    () => {
+        "id, chatbot_id, platform, visitor, is_human_mode, state, metadata, last_message_id, \
+         last_message_content, last_message_sender, created_at, updated_at"
+    };
+}
+
+macro_rules! select_messages {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, session_id, sender_type, content, attachments, metadata, model, \
+             provider, tokens_used, feedback, feedback_comment, created_at FROM messages ",
+            $rest
+        )
+    };
+}
+
 mod queue;
+mod visitors;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::session::{LastMessage, Message, SenderType, Session, SessionState};
+use okra_domain::session::{Feedback, LastMessage, Message, SenderType, Session, SessionState};
 use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 pub(crate) use queue::Queue;
 
@@ -25,6 +43,8 @@ pub enum SessionKey {
         platform: String,
         /// The visitor's token there.
         token: Option<String>,
+        /// What is known of the visitor now; `None` leaves what was known before.
+        profile: Option<Map<String, Value>>,
     },
     /// An existing session.
     Id(SessionId),
@@ -42,27 +62,13 @@ pub struct OpenTurn {
 /// What a visitor says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserMessage {
+    /// The message's id, where the caller derives it from a request that may come twice: the second
+    /// one stores nothing. `None` for a new id.
+    pub id: Option<MessageId>,
     /// The text.
     pub content: String,
     /// Files that go with it.
     pub attachments: Option<Vec<okra_domain::session::Attachment>>,
-}
-
-macro_rules! session_columns {
-    () => {
-        "id, chatbot_id, platform, visitor, is_human_mode, state, metadata, last_message_id, \
-         last_message_content, last_message_sender, created_at, updated_at"
-    };
-}
-
-macro_rules! select_messages {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, session_id, sender_type, content, attachments, metadata, model, \
-             provider, tokens_used, created_at FROM messages ",
-            $rest
-        )
-    };
 }
 
 impl Store {
@@ -77,7 +83,7 @@ impl Store {
     ) -> Result<OpenTurn> {
         let now = self.clock.now();
         let message = Message {
-            id: MessageId::new(),
+            id: said.id.unwrap_or_else(MessageId::new),
             session_id: SessionId::new(),
             sender_type: SenderType::User,
             content: said.content,
@@ -86,6 +92,7 @@ impl Store {
             model: None,
             provider: None,
             tokens_used: 0,
+            feedback: None,
             created_at: now,
         };
         let write = Write::Open {
@@ -197,9 +204,11 @@ async fn open(
 ) -> Result<OpenTurn> {
     let new = message.session_id;
     let session = match key {
-        SessionKey::Visitor { platform, token } => {
-            upsert(tx, chatbot, (platform, token), &message).await?
-        }
+        SessionKey::Visitor {
+            platform,
+            token,
+            profile,
+        } => upsert(tx, chatbot, (platform, token), profile, &message).await?,
         SessionKey::Id(id) => {
             message.session_id = *id;
             touch(tx, chatbot, &message).await?
@@ -208,9 +217,11 @@ async fn open(
     message.session_id = session.id;
     let mut earlier = Vec::new();
     if session.id != new {
-        let sql =
-            select_messages!("WHERE session_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
-        let rows = tx.fetch_all(sql, params![session.id.0, history]).await?;
+        let sql = select_messages!(
+            "WHERE session_id = $1 AND id <> $2 ORDER BY created_at DESC, id DESC LIMIT $3"
+        );
+        let values = params![session.id.0, message.id.0, history];
+        let rows = tx.fetch_all(sql, values).await?;
         earlier = rows.iter().map(read_message).collect::<Result<Vec<_>>>()?;
         earlier.reverse();
     }
@@ -226,6 +237,7 @@ async fn upsert(
     tx: &mut Tx,
     chatbot: ChatbotId,
     (platform, token): (&String, &Option<String>),
+    profile: &Option<Map<String, Value>>,
     message: &Message,
 ) -> Result<Session> {
     let sql = concat!(
@@ -236,19 +248,25 @@ async fn upsert(
          last_message_id = excluded.last_message_id, \
          last_message_content = excluded.last_message_content, \
          last_message_sender = excluded.last_message_sender, \
-         updated_at = excluded.updated_at RETURNING ",
+         updated_at = excluded.updated_at, \
+         metadata = CASE WHEN $10 THEN excluded.metadata ELSE sessions.metadata END RETURNING ",
         session_columns!()
     );
+    let metadata = match profile {
+        Some(profile) => Value::Object(profile.clone()),
+        None => json!({"anonymous": true}),
+    };
     let values = params![
         message.session_id.0,
         chatbot.0,
         platform.as_str(),
         token.clone(),
-        serde_json::json!({"anonymous": true}),
+        metadata,
         message.id.0,
         message.content.as_str(),
         message.sender_type.as_str(),
         message.created_at,
+        profile.is_some(),
     ];
     match tx.fetch_optional(sql, values).await? {
         Some(row) => read_session(&row),
@@ -280,7 +298,7 @@ async fn touch(tx: &mut Tx, chatbot: ChatbotId, message: &Message) -> Result<Ses
 async fn insert(tx: &mut Tx, message: &Message) -> Result<()> {
     let sql = "INSERT INTO messages (id, session_id, sender_type, content, attachments, \
                metadata, model, provider, tokens_used, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING";
     let attachments = message.attachments.as_ref().map(to_json).transpose()?;
     let values = params![
         message.id.0,
@@ -321,7 +339,17 @@ fn read_session(row: &Row) -> Result<Session> {
     })
 }
 
-fn read_message(row: &Row) -> Result<Message> {
+fn read_feedback(row: &Row) -> Result<Option<Feedback>> {
+    if row.get::<Option<String>>("feedback")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Feedback {
+        rating: row.word("feedback")?,
+        comment: row.get("feedback_comment")?,
+    }))
+}
+
+pub(crate) fn read_message(row: &Row) -> Result<Message> {
     Ok(Message {
         id: MessageId(row.get("id")?),
         session_id: SessionId(row.get("session_id")?),
@@ -332,6 +360,7 @@ fn read_message(row: &Row) -> Result<Message> {
         model: row.get("model")?,
         provider: row.get("provider")?,
         tokens_used: row.get("tokens_used")?,
+        feedback: read_feedback(row)?,
         created_at: row.time("created_at")?,
     })
 }

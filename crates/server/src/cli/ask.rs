@@ -14,11 +14,14 @@ use okra_store::sessions::{SessionKey, UserMessage};
 pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Result<ExitCode> {
     let chatbot = engine.store().find_chatbot_as_operator(chatbot).await?;
     let request = TurnRequest {
+        answer_id: None,
         session: SessionKey::Visitor {
             platform: "cli".to_owned(),
             token: None,
+            profile: None,
         },
         message: UserMessage {
+            id: None,
             content: parse_message("question", &question)?,
             attachments: None,
         },

@@ -36,7 +36,7 @@ pub async fn run(config: Config) -> Result<()> {
     let stop = StopSignal::listen()?;
     let first_key = first_key(engine.store(), &config).await?;
     let (workers, patience) = (config.workers, config.shutdown);
-    let app = App::new(engine.clone(), config, address)?;
+    let app = App::new(engine.clone(), config, address).await?;
     greet(&app, first_key.as_deref());
 
     let reread = engine.reread_foreign_items().await?;
@@ -53,7 +53,9 @@ pub async fn run(config: Config) -> Result<()> {
             tracing::debug!(%error, "a connection keeps its delay");
         }
     });
-    let server = axum::serve(listener, routes::router(app)).with_graceful_shutdown(stopped);
+    // The other end's address is what visitors' limits count by.
+    let service = routes::router(app).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         ended = &mut server => return Ok(ended??),

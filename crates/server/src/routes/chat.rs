@@ -26,7 +26,7 @@ use crate::input::{Json, parse_id, query_value};
 use crate::wire::MessageBody;
 
 /// A comment line this often keeps proxies from closing a stream.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Messages of one body at most.
 const MAX_MESSAGES: usize = 1_000;
 /// Attachments of one message at most.
@@ -148,6 +148,7 @@ fn request(input: ChatInput) -> ApiResult<TurnRequest> {
                 .as_deref()
                 .map(parse_visitor)
                 .transpose()?,
+            profile: None,
         },
     };
     let mut messages = input.messages;
@@ -157,7 +158,9 @@ fn request(input: ChatInput) -> ApiResult<TurnRequest> {
     check_attachments(&field, asked.attachments.as_deref().unwrap_or_default())?;
     Ok(TurnRequest {
         session,
+        answer_id: None,
         message: UserMessage {
+            id: None,
             content: parse_message(&format!("{field}.content"), &asked.content)?,
             attachments: asked.attachments.filter(|list| !list.is_empty()),
         },
@@ -200,7 +203,7 @@ fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
             TurnEvent::Sources(sources) => event("sources", &json!({"sources": sources})),
             TurnEvent::Delta(content) => event("delta", &json!({"content": content})),
             TurnEvent::Done(message) => event("done", &to_value(MessageBody::from(*message))),
-            TurnEvent::Failed(error) => event("error", &to_value(error::body(error))),
+            TurnEvent::Failed(error) => event("error", &to_value(error::body(&error))),
         };
         Some((Ok(event), (turn, None)))
     });

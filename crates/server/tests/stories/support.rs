@@ -6,6 +6,7 @@
 
 mod client;
 mod multipart;
+mod page;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle;
 
 pub use client::{Answer, Bot, Client, keys_of, one_event, said, sorted};
 pub use multipart::{BOUNDARY, File, Form};
+pub use page::{Page, public_bot, question, with_model};
 
 /// Makes a test on each database of every story named: an `async fn(Stage)`.
 macro_rules! stories {
@@ -265,6 +267,8 @@ async fn built(config: &Config, clock: &Clock) -> (Arc<Engine>, Router) {
     let engine = build_engine(config, clock.clone()).await;
     let engine = engine.expect("an engine over what the settings name");
     let address = SocketAddr::from(([127, 0, 0, 1], 8080));
-    let app = App::new(engine.clone(), config.clone(), address).expect("an application");
+    let app = App::new(engine.clone(), config.clone(), address)
+        .await
+        .expect("an application");
     (engine, routes::router(app))
 }

@@ -249,10 +249,12 @@ async fn a_deleted_chatbot_takes_all_with_it(world: World) -> Result<()> {
     let ready = world.add_ready(&chatbot, &["one", "two"]).await?;
     let waiting = world.add_text(&chatbot, "three").await?;
     let said = UserMessage {
+        id: None,
         content: "Hello".to_owned(),
         attachments: None,
     };
     let visitor = SessionKey::Visitor {
+        profile: None,
         platform: "web".to_owned(),
         token: Some("v".to_owned()),
     };

@@ -13,6 +13,7 @@ mod knowledge;
 mod opening;
 mod sessions;
 mod texts;
+mod visitors;
 mod world;
 
 use world::World;

@@ -29,6 +29,7 @@ on_every_database! {
 
 fn visitor(platform: &str, token: Option<&str>) -> SessionKey {
     SessionKey::Visitor {
+        profile: None,
         platform: platform.to_owned(),
         token: token.map(str::to_owned),
     }
@@ -36,6 +37,7 @@ fn visitor(platform: &str, token: Option<&str>) -> SessionKey {
 
 fn said(content: &str) -> UserMessage {
     UserMessage {
+        id: None,
         content: content.to_owned(),
         attachments: None,
     }
@@ -53,6 +55,7 @@ fn answer(turn: &OpenTurn, content: &str, world: &World) -> Message {
         model: Some("gpt-4o-mini".to_owned()),
         provider: Some("openai".to_owned()),
         tokens_used: 3_000_000_000,
+        feedback: None,
         created_at: world.clock().now(),
     }
 }
@@ -78,6 +81,7 @@ async fn a_turn_is_stored_and_given_back(world: World) -> Result<()> {
         url: "https://example.com/a.png".to_owned(),
     }];
     let message = UserMessage {
+        id: None,
         content: "반품하고 싶어요 🙏".to_owned(),
         attachments: Some(attachments.clone()),
     };

@@ -54,10 +54,12 @@ async fn texts_come_back_as_they_went_in(world: World) -> Result<()> {
         assert!(chunks == done.chunks, "a passage");
 
         let key = SessionKey::Visitor {
+            profile: None,
             platform: "web".to_owned(),
             token: None,
         };
         let said = UserMessage {
+            id: None,
             content: text.clone(),
             attachments: None,
         };
@@ -88,10 +90,12 @@ async fn a_nul_is_no_reason_to_fail(world: World) -> Result<()> {
     assert_eq!(stored.description.as_deref(), Some("one\u{fffd}two"));
 
     let key = SessionKey::Visitor {
+        profile: None,
         platform: "web".to_owned(),
         token: Some("v".to_owned()),
     };
     let said = UserMessage {
+        id: None,
         content: "\u{0}hello\u{0}".to_owned(),
         attachments: None,
     };

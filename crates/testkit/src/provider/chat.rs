@@ -108,6 +108,13 @@ fn steps(script: Script, request: &Value) -> Vec<Step> {
             steps.extend(answer.end(&text));
             steps
         }
+        Script::HangWithin { before, after } => {
+            let mut steps = answer.part(&before);
+            steps.push(Step::Hang);
+            steps.extend(answer.part(&after));
+            steps.extend(answer.end(&format!("{before}{after}")));
+            steps
+        }
         Script::CloseAfter { text } => answer.part(&text),
         Script::ResetAfter { text } => {
             let mut steps = answer.part(&text);

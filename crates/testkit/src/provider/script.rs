@@ -28,6 +28,13 @@ pub enum Script {
         /// What to say before.
         text: String,
     },
+    /// Sends the head and `before`, hangs until released, then sends `after` and ends properly.
+    HangWithin {
+        /// What to say before.
+        before: String,
+        /// What to say after.
+        after: String,
+    },
     /// Sends `text`, then ends the answer without a finish reason and without `[DONE]`.
     CloseAfter {
         /// What to say before.

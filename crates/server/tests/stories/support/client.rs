@@ -96,14 +96,17 @@ impl Client {
             .await
     }
 
+    /// Any request, as it is; gives the answer while its body may still be under way.
+    pub async fn open(&self, request: Request<Body>) -> axum::response::Response {
+        self.clock.advance(Duration::from_millis(1));
+        let answered = self.router.clone().oneshot(request).await;
+        answered.expect("the router never fails to answer")
+    }
+
     /// Any request, as it is. What holds for every answer is checked here.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        self.clock.advance(Duration::from_millis(1));
         let asked = format!("{} {}", request.method(), request.uri());
-        let answered = self.router.clone().oneshot(request).await;
-        let (parts, body) = answered
-            .expect("the router never fails to answer")
-            .into_parts();
+        let (parts, body) = self.open(request).await.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await;
         let answer = Answer {
             asked,

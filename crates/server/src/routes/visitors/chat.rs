@@ -1,0 +1,211 @@
+//! A visitor's question and its answer as it comes: over a connection that may drop and be taken
+//! up again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use okra_domain::session::{Message, parse_message};
+use okra_domain::{Error, MessageId};
+use okra_engine::chat::{TurnEvent, TurnRequest};
+use okra_engine::live::{Follower, LiveTurn};
+use okra_store::sessions::{SessionKey, UserMessage};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::messages::VisitorMessage;
+use super::{Asking, MAX_QUESTION_CHARS, PLATFORM};
+use crate::app::App;
+use crate::error::{self, ApiError, ApiResult, ErrorBody};
+use crate::input::{Json, parse_id};
+use crate::routes::chat::KEEP_ALIVE;
+
+/// What the visitor asks.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct QuestionInput {
+    /// The text, 4,000 characters at most.
+    content: String,
+    /// A number that the browser makes for this question. Sent again with the same one, the
+    /// question is not asked twice: the stream begins anew, or gives the answer that there is.
+    request_id: Uuid,
+}
+
+/// Ask
+///
+/// The answer comes as server-sent events, each with an `id` that counts from 1: `session`
+/// (`session_id`, `message_id`, `user_message_id`), `sources`, `delta` (`content`), and exactly one
+/// `done` (the message) or `error`. A connection that drops does not stop the answer for 30 s: take
+/// it up again with the call below.
+#[utoipa::path(post, path = "/api/public/chatbot/{slug}/chat", operation_id = "askAsVisitor",
+    tag = "Visitors", security(("visitor" = [])),
+    params(("slug" = String, Path, description = "The chatbot's slug.")),
+    request_body = QuestionInput,
+    responses((status = 200, content((String = "text/event-stream"))),
+              (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+              (status = 403, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 429, body = ErrorBody)))]
+pub async fn ask(
+    State(app): State<App>,
+    asking: Asking,
+    Json(input): Json<QuestionInput>,
+) -> ApiResult<Response> {
+    let content = parse_message("content", &input.content)?;
+    if content.chars().count() > MAX_QUESTION_CHARS {
+        let problem = format!("at most {MAX_QUESTION_CHARS} characters");
+        return Err(ApiError(Error::invalid_field("content", problem)));
+    }
+    let (message, answer) = asking.visitor.turn_ids(input.request_id);
+    if app.engine.live_turn(answer).is_none() {
+        if let Some(told) = told(&app, &asking, answer).await? {
+            return Ok(told);
+        }
+        let visitor = asking.visitor.key();
+        app.visitors.limits.message(visitor, asking.chatbot.id)?;
+    }
+    let request = TurnRequest {
+        session: SessionKey::Visitor {
+            platform: PLATFORM.to_owned(),
+            token: Some(asking.visitor.id.clone()),
+            profile: Some(asking.visitor.profile.metadata()),
+        },
+        message: UserMessage {
+            id: Some(message),
+            content,
+            attachments: None,
+        },
+        answer_id: Some(answer),
+        earlier: Vec::new(),
+    };
+    let follower = app.engine.begin_live_turn(&asking.chatbot, request);
+    let follower = follower.await?;
+    let begun = json!({
+        "session_id": follower.turn.session.id,
+        "message_id": follower.turn.message_id,
+        "user_message_id": message,
+    });
+    Ok(respond(event("session", 0, &begun), follower))
+}
+
+/// Take an answer up again
+///
+/// The events after the one that the header `Last-Event-ID` names. Where the answer is over for
+/// longer than a minute, it is `done` alone.
+#[utoipa::path(get, path = "/api/public/chatbot/{slug}/chat/{messageId}",
+    operation_id = "resumeAnswer", tag = "Visitors", security(("visitor" = [])),
+    params(("slug" = String, Path, description = "The chatbot's slug."),
+           ("messageId" = Uuid, Path, description = "The answer's id, from the event `session`."),
+           ("Last-Event-ID" = Option<u32>, Header, description = "The last event that came; 0 for none.")),
+    responses((status = 200, content((String = "text/event-stream"))),
+              (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
+              (status = 404, body = ErrorBody), (status = 429, body = ErrorBody)))]
+pub async fn resume(
+    State(app): State<App>,
+    asking: Asking,
+    Path((_, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let id: MessageId = parse_id(&id, "answer")?;
+    let last = headers.get("last-event-id");
+    let last = last.and_then(|value| value.to_str().ok());
+    let last: usize = last.and_then(|text| text.parse().ok()).unwrap_or(0);
+    match live(&app, &asking, id) {
+        Some(turn) => Ok(respond(
+            Event::default().comment("resumed"),
+            turn.follow(last),
+        )),
+        None => match told(&app, &asking, id).await? {
+            Some(told) => Ok(told),
+            None => Err(ApiError(Error::not_found("answer"))),
+        },
+    }
+}
+
+/// Stop an answer
+///
+/// What was written so far is kept, and the stream ends with `done`.
+#[utoipa::path(delete, path = "/api/public/chatbot/{slug}/chat/{messageId}",
+    operation_id = "stopAnswer", tag = "Visitors", security(("visitor" = [])),
+    params(("slug" = String, Path, description = "The chatbot's slug."),
+           ("messageId" = Uuid, Path, description = "The answer's id.")),
+    responses((status = 204), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
+              (status = 404, body = ErrorBody), (status = 429, body = ErrorBody)))]
+pub async fn stop(
+    State(app): State<App>,
+    asking: Asking,
+    Path((_, id)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    let id: MessageId = parse_id(&id, "answer")?;
+    match live(&app, &asking, id) {
+        Some(turn) => turn.stop(),
+        // What is over needs no stopping.
+        None if stored(&app, &asking, id).await?.is_some() => {}
+        None => return Err(ApiError(Error::not_found("answer"))),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The visitor's own live turn: ids of others' answers name nothing.
+fn live(app: &App, asking: &Asking, id: MessageId) -> Option<Arc<LiveTurn>> {
+    let owned = |turn: &Arc<LiveTurn>| {
+        turn.session.chatbot_id == asking.chatbot.id
+            && turn.session.visitor.as_deref() == Some(&asking.visitor.id)
+    };
+    app.engine.live_turn(id).filter(owned)
+}
+
+async fn stored(app: &App, asking: &Asking, id: MessageId) -> ApiResult<Option<Message>> {
+    match asking.session(app).await? {
+        Some(session) => Ok(app.engine.store().message(&session, id).await?),
+        None => Ok(None),
+    }
+}
+
+/// A stream of the answer as it is stored, where it is.
+async fn told(app: &App, asking: &Asking, id: MessageId) -> ApiResult<Option<Response>> {
+    let Some(message) = stored(app, asking, id).await? else {
+        return Ok(None);
+    };
+    let begun = json!({"session_id": message.session_id, "message_id": message.id});
+    let done = json!(VisitorMessage::from(message));
+    let events = [event("session", 0, &begun), event("done", 1, &done)];
+    let events = stream::iter(events.map(Ok::<_, Infallible>));
+    Ok(Some(
+        ([("x-accel-buffering", "no")], Sse::new(events)).into_response(),
+    ))
+}
+
+fn respond(first: Event, follower: Follower) -> Response {
+    let stream = Sse::new(events(first, follower));
+    let stream = stream.keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    ([("x-accel-buffering", "no")], stream).into_response()
+}
+
+fn events(first: Event, follower: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((follower, Some(first)), |(mut follower, first)| async {
+        if let Some(first) = first {
+            return Some((Ok(first), (follower, None)));
+        }
+        let (number, happened) = follower.next().await?;
+        let event = match &*happened {
+            TurnEvent::Sources(sources) => event("sources", number, &json!({"sources": sources})),
+            TurnEvent::Delta(content) => event("delta", number, &json!({"content": content})),
+            TurnEvent::Done(message) => {
+                let message = VisitorMessage::from((**message).clone());
+                event("done", number, &json!(message))
+            }
+            TurnEvent::Failed(error) => event("error", number, &json!(error::body(error))),
+        };
+        Some((Ok(event), (follower, None)))
+    })
+}
+
+fn event(name: &str, number: usize, data: &Value) -> Event {
+    let event = Event::default().event(name).data(data.to_string());
+    event.id(number.to_string())
+}

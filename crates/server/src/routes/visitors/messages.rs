@@ -1,0 +1,153 @@
+//! What a visitor's own conversation says, and what the visitor thinks of it.
+
+use axum::Json as JsonBody;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use okra_domain::session::{Attachment, Feedback, MAX_COMMENT_CHARS, Message, Rating, SenderType};
+use okra_domain::{Error, MessageId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Asking;
+use crate::app::App;
+use crate::error::{ApiError, ApiResult, ErrorBody};
+use crate::input::{Json, parse_id, query_value};
+
+/// Messages of one answer, where none or more are asked for.
+const PAGE: u32 = 50;
+
+/// A message as the visitor sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VisitorMessage {
+    id: Uuid,
+    sender_type: SenderType,
+    content: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    attachments: Option<Vec<Attachment>>,
+    /// The passages that the answer was given, without their text.
+    #[schema(value_type = Vec<Object>)]
+    sources: Vec<Value>,
+    /// What the visitor thought of it.
+    feedback: Option<Rating>,
+    /// How the answer ended: `complete`, `cancelled` or `failed`; null for the visitor's own.
+    ended: Option<String>,
+}
+
+impl From<Message> for VisitorMessage {
+    fn from(message: Message) -> Self {
+        let list = |metadata: &Map<String, Value>| match metadata.get("sources") {
+            Some(Value::Array(sources)) => sources.clone(),
+            _ => Vec::new(),
+        };
+        let ended = message.metadata.get("ended").and_then(Value::as_str);
+        Self {
+            id: message.id.0,
+            sender_type: message.sender_type,
+            created_at: message.created_at,
+            sources: list(&message.metadata),
+            feedback: message.feedback.map(|feedback| feedback.rating),
+            ended: ended.map(str::to_owned),
+            attachments: message.attachments,
+            content: message.content,
+        }
+    }
+}
+
+/// The latest part of a conversation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MessagesReply {
+    /// Oldest first.
+    data: Vec<VisitorMessage>,
+    /// The id of an answer that is still being written: take it up again.
+    running: Option<Uuid>,
+    /// Whether there are older ones, to be asked for with `before`.
+    has_more: bool,
+}
+
+/// Own messages
+#[utoipa::path(get, path = "/api/public/chatbot/{slug}/messages", operation_id = "getOwnMessages",
+    tag = "Visitors", security(("visitor" = [])),
+    params(("slug" = String, Path, description = "The chatbot's slug."),
+           ("before" = Option<Uuid>, Query, description = "Only messages before this one."),
+           ("limit" = Option<u32>, Query, description = "How many, 1 to 50.")),
+    responses((status = 200, body = MessagesReply), (status = 401, body = ErrorBody),
+              (status = 403, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 429, body = ErrorBody)))]
+pub async fn list(
+    State(app): State<App>,
+    asking: Asking,
+    parts: Parts,
+) -> ApiResult<JsonBody<MessagesReply>> {
+    let before = query_value(&parts, "before")?;
+    let before: Option<MessageId> = before.map(|id| parse_id(&id, "message")).transpose()?;
+    let limit = match query_value(&parts, "limit")?.map(|text| text.parse::<u32>()) {
+        None => PAGE,
+        Some(Ok(limit @ 1..=PAGE)) => limit,
+        Some(_) => {
+            let problem = format!("must be a whole number from 1 to {PAGE}");
+            return Err(ApiError(Error::invalid_field("limit", problem)));
+        }
+    };
+    let Some(session) = asking.session(&app).await? else {
+        return Ok(JsonBody(MessagesReply {
+            data: Vec::new(),
+            running: None,
+            has_more: false,
+        }));
+    };
+    let running = app.engine.live_turn_in(session.id);
+    let store = app.engine.store();
+    let (messages, has_more) = store.messages_before(&session, before, limit).await?;
+    Ok(JsonBody(MessagesReply {
+        data: messages.into_iter().map(VisitorMessage::from).collect(),
+        running: running.map(|turn| turn.message_id.0),
+        has_more,
+    }))
+}
+
+/// What the visitor thinks of an answer.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct FeedbackInput {
+    /// `up`, `down`, or null to take it back.
+    rating: Option<Rating>,
+    /// Why, 2,000 characters at most.
+    comment: Option<String>,
+}
+
+/// Rate an answer
+#[utoipa::path(put, path = "/api/public/chatbot/{slug}/messages/{messageId}/feedback",
+    operation_id = "rateAnswer", tag = "Visitors", security(("visitor" = [])),
+    params(("slug" = String, Path, description = "The chatbot's slug."),
+           ("messageId" = Uuid, Path, description = "The answer's id.")),
+    request_body = FeedbackInput,
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+              (status = 403, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 429, body = ErrorBody)))]
+pub async fn rate(
+    State(app): State<App>,
+    asking: Asking,
+    Path((_, id)): Path<(String, String)>,
+    Json(input): Json<FeedbackInput>,
+) -> ApiResult<StatusCode> {
+    let id: MessageId = parse_id(&id, "answer")?;
+    let comment = input.comment.filter(|comment| !comment.trim().is_empty());
+    if comment
+        .as_ref()
+        .is_some_and(|text| text.chars().count() > MAX_COMMENT_CHARS)
+    {
+        let problem = format!("at most {MAX_COMMENT_CHARS} characters");
+        return Err(ApiError(Error::invalid_field("comment", problem)));
+    }
+    let session = asking.session(&app).await?;
+    let session = session.ok_or_else(|| Error::not_found("answer"))?;
+    let feedback = input.rating.map(|rating| Feedback { rating, comment });
+    app.engine
+        .store()
+        .set_feedback(&session, id, feedback)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
