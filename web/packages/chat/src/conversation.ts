@@ -1,0 +1,337 @@
+// One visitor's conversation: what was said, what is being answered, and how the connection stands.
+// No DOM: time, randomness, storage and the network come in from outside.
+
+import { ChatError, OFFLINE, type Identity, type Rating, type Source, type VisitorApi } from './api';
+import type { ServerEvent } from './sse';
+
+export type EntryState = 'sent' | 'writing' | 'complete' | 'cancelled' | 'failed';
+
+/** One message as it is shown. */
+export interface Entry {
+  /** Stable for as long as it is shown. */
+  key: string;
+  /** The server's id, once there is one. */
+  id: string | undefined;
+  sender: 'user' | 'bot' | 'agent';
+  content: string;
+  sources: Source[];
+  feedback: Rating;
+  state: EntryState;
+  /** Why there is no whole answer, in the server's words. */
+  error: string | undefined;
+}
+
+/** How things stand: `limited` and `failed` say why in `notice`. */
+export type Status = 'closed' | 'starting' | 'idle' | 'answering' | 'reconnecting' | 'offline' | 'limited' | 'email';
+
+export interface State {
+  status: Status;
+  entries: readonly Entry[];
+  /** What went wrong, in a sentence. */
+  notice: string;
+  /** When sending is possible again, in milliseconds since 1970. */
+  until: number;
+}
+
+export interface Surroundings {
+  now: () => number;
+  uuid: () => string;
+  random: () => number;
+  /** Waits; rejects when the signal is aborted. */
+  wait: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Keeps the visitor's token; may do nothing where the browser forbids it. */
+  load: () => string | null;
+  save: (token: string | null) => void;
+  /** The page's address and language. */
+  page: string;
+  language: string;
+}
+
+/** Tries to reconnect before giving up: about a minute and a half. */
+const MAX_ATTEMPTS = 8;
+
+/** How long to wait before try number `attempt` (from 0): half a second, doubled up to 20 s, jittered. */
+export function backoff(attempt: number, random: number): number {
+  return Math.min(20_000, 500 * 2 ** attempt) * (0.5 + random / 2);
+}
+
+export class Conversation {
+  #state: State = { status: 'closed', entries: [], notice: '', until: 0 };
+  #listeners = new Set<(state: State) => void>();
+  #abort: AbortController | undefined;
+  #identity: Identity | undefined;
+  #email: string | undefined;
+  #last: { question: Entry; request: string } | undefined;
+
+  constructor(
+    private readonly api: VisitorApi,
+    private readonly around: Surroundings,
+  ) {}
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Calls `listener` with each new state; gives the function that ends this. */
+  subscribe(listener: (state: State) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Begins or goes on: a session, what was said before, and an answer that is still being written. */
+  async start(asksEmail = false): Promise<void> {
+    if (asksEmail && !this.#email && !this.#identity?.email && !this.around.load()) {
+      this.#set({ status: 'email', notice: '' });
+      return;
+    }
+    this.#set({ status: 'starting', notice: '' });
+    try {
+      await this.#session();
+      const history = await this.api.messages();
+      const entries = history.data.map((message): Entry => ({
+        key: message.id,
+        id: message.id,
+        sender: message.sender_type,
+        content: message.content,
+        sources: message.sources,
+        feedback: message.feedback,
+        state: (message.ended as EntryState | null) ?? 'sent',
+        error: undefined,
+      }));
+      this.#set({ status: 'idle', entries });
+      if (history.running) {
+        const answer = this.#add('bot', '', 'writing', history.running);
+        await this.#follow(answer, undefined);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The e-mail address that was asked for. */
+  async giveEmail(email: string): Promise<void> {
+    this.#email = email;
+    await this.start();
+  }
+
+  /** Who the visitor is, as the page says. Takes effect at once where the chat is open. */
+  async identify(identity: Identity): Promise<void> {
+    this.#identity = identity;
+    if (this.#state.status !== 'closed') await this.start();
+  }
+
+  /** Asks. Does nothing while an answer is being written. */
+  async send(content: string): Promise<void> {
+    const text = content.trim();
+    if (!text || this.isBusy()) return;
+    const question = this.#add('user', text, 'sent');
+    this.#last = { question, request: this.around.uuid() };
+    await this.#ask();
+  }
+
+  /** Asks the last question again, as the same request: what was answered is not asked twice. */
+  async retry(): Promise<void> {
+    if (!this.#last || this.isBusy()) return;
+    const failed = this.#state.entries.at(-1);
+    // An answer that ended in an error is stored as such: only a new request gets another.
+    if (failed?.sender === 'bot' && failed.id) this.#last.request = this.around.uuid();
+    this.#drop((entry) => entry.sender === 'bot' && entry.state === 'failed');
+    await this.#ask();
+  }
+
+  canRetry(): boolean {
+    return !!this.#last && !this.isBusy() && this.#state.entries.at(-1)?.state === 'failed';
+  }
+
+  isBusy(): boolean {
+    return ['starting', 'answering', 'reconnecting'].includes(this.#state.status);
+  }
+
+  /** Stops the answer; what was written stays. */
+  async stop(): Promise<void> {
+    const answer = this.#state.entries.at(-1);
+    if (answer?.state !== 'writing') return;
+    if (!answer.id) {
+      this.#abort?.abort();
+      return;
+    }
+    try {
+      await this.api.stop(answer.id); // the stream then ends of itself
+    } catch {
+      this.#abort?.abort();
+      this.#change(answer, { state: 'cancelled' });
+      this.#set({ status: 'idle' });
+    }
+  }
+
+  /** Rates an answer; the same rating again takes it back. */
+  async rate(entry: Entry, rating: 'up' | 'down'): Promise<void> {
+    if (!entry.id) return;
+    const before = entry.feedback;
+    const next = before === rating ? null : rating;
+    this.#change(entry, { feedback: next });
+    try {
+      await this.api.rate(entry.id, next);
+    } catch (error) {
+      this.#change(entry, { feedback: before });
+      this.#notice(error);
+    }
+  }
+
+  /** Forgets this conversation on this device and begins another. */
+  async restart(): Promise<void> {
+    this.#abort?.abort();
+    this.#last = undefined;
+    this.around.save(null);
+    this.api.token = '';
+    this.#set({ entries: [], notice: '' });
+    await this.start();
+  }
+
+  /** The browser is online again, or the visitor asks to try once more. */
+  async reconnect(): Promise<void> {
+    if (this.#state.status === 'offline') await (this.canRetry() ? this.retry() : this.start());
+  }
+
+  async #session(): Promise<void> {
+    const { id, hash, name, email } = this.#identity ?? {};
+    const session = await this.api.session({
+      token: this.around.load() ?? undefined,
+      email: this.#email,
+      identity: id && hash ? { id, hash, name, email } : undefined,
+      profile: !hash && (name || email) ? { name, email } : undefined,
+      page: this.around.page.slice(0, 2000),
+      language: this.around.language,
+    });
+    this.api.token = session.token;
+    this.around.save(session.token);
+  }
+
+  async #ask(): Promise<void> {
+    const last = this.#last;
+    if (!last) return;
+    await this.#follow(this.#add('bot', '', 'writing'), last);
+  }
+
+  /** Reads an answer to its end, over as many connections as it takes. */
+  async #follow(answer: Entry, asked: { question: Entry; request: string } | undefined): Promise<void> {
+    const { signal } = (this.#abort = new AbortController());
+    let [last, attempt, renewed] = ['0', 0, false];
+    this.#set({ status: 'answering', notice: '' });
+    for (;;) {
+      try {
+        const events =
+          answer.id || !asked
+            ? this.api.resume(answer.id ?? '', last, signal)
+            : this.api.ask(asked.question.content, asked.request, signal);
+        for await (const event of events) {
+          attempt = 0;
+          last = event.id || last;
+          if (this.#state.status !== 'answering') this.#set({ status: 'answering' });
+          answer = this.#take(answer, event);
+          if (answer.state !== 'writing') {
+            this.#set({ status: 'idle' });
+            return;
+          }
+        }
+        throw new ChatError(OFFLINE, 'the stream ended early');
+      } catch (error) {
+        if (signal.aborted) {
+          if (answer.state === 'writing') this.#change(answer, { state: 'cancelled' });
+          this.#set({ status: 'idle' });
+          return;
+        }
+        const code = error instanceof ChatError ? error.code : 'failed';
+        if (code === 'visitor_token_invalid' && !renewed) {
+          renewed = true;
+          try {
+            await this.#session();
+            continue;
+          } catch (again) {
+            this.#giveUp(answer, again);
+            return;
+          }
+        }
+        if (code === 'not_found' && answer.id) {
+          // Too late to take it up: what is stored is all there is.
+          await this.start();
+          return;
+        }
+        if (code !== OFFLINE || attempt >= MAX_ATTEMPTS) {
+          this.#giveUp(answer, error);
+          return;
+        }
+        this.#set({ status: 'reconnecting' });
+        const pause = backoff(attempt++, this.around.random());
+        await this.around.wait(pause, signal).catch(() => {});
+      }
+    }
+  }
+
+  #take(answer: Entry, event: ServerEvent): Entry {
+    const data = JSON.parse(event.data);
+    switch (event.name) {
+      case 'session':
+        return this.#change(answer, { id: data.message_id });
+      case 'sources':
+        return this.#change(answer, { sources: data.sources });
+      case 'delta':
+        return this.#change(answer, { content: answer.content + data.content });
+      case 'done': {
+        // The stored message names its sources without their text; ours have it.
+        const sources = answer.sources.length ? answer.sources : data.sources;
+        const state = (data.ended ?? 'complete') as EntryState;
+        return this.#change(answer, { id: data.id, content: data.content, sources, state });
+      }
+      case 'error':
+        return this.#change(answer, { state: 'failed', error: data.error });
+      default:
+        return answer; // events of a newer server
+    }
+  }
+
+  #giveUp(answer: Entry, error: unknown): void {
+    this.#change(answer, { state: 'failed', error: undefined });
+    this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
+    const known = error instanceof ChatError ? error : new ChatError('failed', String(error));
+    if (known.code === OFFLINE) return this.#set({ status: 'offline', notice: '' });
+    if (known.code === 'email_needed') return this.#set({ status: 'email', notice: '' });
+    if (known.code === 'rate_limited') {
+      const until = this.around.now() + (known.retryAfter ?? 30) * 1000;
+      return this.#set({ status: 'limited', notice: known.message, until });
+    }
+    const status = this.#email && known.code === 'invalid_request' ? 'email' : 'idle';
+    if (status === 'email') this.#email = undefined;
+    this.#set({ status, notice: known.message });
+  }
+
+  #notice(error: unknown): void {
+    this.#set({ notice: error instanceof ChatError && error.code !== OFFLINE ? error.message : '' });
+  }
+
+  #add(sender: Entry['sender'], content: string, state: EntryState, id?: string): Entry {
+    const key = this.around.uuid();
+    const entry: Entry = { key, id, sender, content, state, sources: [], feedback: null, error: undefined };
+    this.#set({ entries: [...this.#state.entries, entry] });
+    return entry;
+  }
+
+  #change(entry: Entry, change: Partial<Entry>): Entry {
+    const next = { ...entry, ...change };
+    const entries = this.#state.entries.map((old) => (old.key === entry.key ? { ...old, ...change } : old));
+    this.#set({ entries });
+    return next;
+  }
+
+  #drop(which: (entry: Entry) => boolean): void {
+    this.#set({ entries: this.#state.entries.filter((entry) => !which(entry)) });
+  }
+
+  #set(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of this.#listeners) listener(this.#state);
+  }
+}

@@ -1,0 +1,4 @@
+// The logic of a chat without its looks: the visitor API, its streams, and a conversation over them.
+export * from './api';
+export * from './conversation';
+export * from './sse';

@@ -1,0 +1,238 @@
+// Conversations over connections that drop, servers that refuse, and visitors who stop or come back.
+import { describe, expect, test } from 'vitest';
+import { Conversation, VisitorApi, backoff, type State } from '../src';
+
+type Reply = (request: { method: string; path: string; body: any; headers: Record<string, string> }) => Response | Promise<Response>;
+
+const json = (body: unknown, status = 200, headers = {}) =>
+  new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } });
+
+const SESSION = { token: 'token-1', visitor: { email: null, name: null, verified: false }, session_id: null };
+const DONE = { id: 'answer', content: 'Rinse it with cold water.', sources: [], ended: 'complete' };
+const TRANSCRIPT: [string, object][] = [
+  ['session', { session_id: 's', message_id: 'answer', user_message_id: 'q' }],
+  ['sources', { sources: [{ knowledge_id: 'k', title: 'Care', url: null, chunk: 1, page: null, content: 'text', similarity: 0.9 }] }],
+  ['delta', { content: 'Rinse it ' }],
+  ['delta', { content: 'with cold water.' }],
+  ['done', DONE],
+];
+
+/** The events from number `from` to before `to`, then the end of the connection. */
+function stream(from: number, to = TRANSCRIPT.length): Response {
+  const text = TRANSCRIPT.slice(from, to)
+    .map(([name, data], n) => `event: ${name}\nid: ${from + n}\ndata: ${JSON.stringify(data)}\n\n`)
+    .join('');
+  return new Response(text, { headers: { 'content-type': 'text/event-stream' } });
+}
+
+function world(replies: Record<string, Reply>) {
+  const calls: { key: string; body: any; headers: Record<string, string> }[] = [];
+  const waits: number[] = [];
+  const kept: { token: string | null } = { token: null };
+  const fetcher = (async (url: string, init: RequestInit) => {
+    const path = url.replace('https://okra.example/api/public/chatbot/teapots', '');
+    const method = init.method ?? 'GET';
+    const key = `${method} ${path}`;
+    const body = init.body ? JSON.parse(String(init.body)) : undefined;
+    const headers = init.headers as Record<string, string>;
+    calls.push({ key, body, headers });
+    const reply = replies[key];
+    if (!reply) throw new Error(`nobody expects ${key}`);
+    return reply({ method, path, body, headers });
+  }) as unknown as typeof fetch;
+  let number = 0;
+  const conversation = new Conversation(new VisitorApi('https://okra.example', 'teapots', fetcher), {
+    now: () => 1_000,
+    uuid: () => `uuid-${number++}`,
+    random: () => 1,
+    wait: async (ms) => void waits.push(ms),
+    load: () => kept.token,
+    save: (token) => (kept.token = token),
+    page: 'https://shop.example/',
+    language: 'en',
+  });
+  const states: State[] = [];
+  conversation.subscribe((state) => states.push(state));
+  return { conversation, calls, waits, kept, states };
+}
+
+const begins = {
+  'POST /session': () => json(SESSION),
+  'GET /messages': () => json({ data: [], running: null, has_more: false }),
+};
+
+describe('Conversation', () => {
+  test('asks, streams and ends with what the server stored', async () => {
+    const { conversation, kept, calls, states } = world({ ...begins, 'POST /chat': () => stream(0) });
+    await conversation.start();
+    await conversation.send('  How do I rinse it?  ');
+    const [question, answer] = conversation.state.entries;
+    expect(question).toMatchObject({ sender: 'user', content: 'How do I rinse it?' });
+    expect(answer).toMatchObject({ id: 'answer', content: DONE.content, state: 'complete' });
+    expect(answer?.sources[0]?.content).toBe('text');
+    expect(kept.token).toBe('token-1');
+    expect(calls.at(-1)?.headers['authorization']).toBe('Bearer token-1');
+    expect(states.some((state) => state.entries[1]?.content === 'Rinse it ')).toBe(true);
+    expect(conversation.state.status).toBe('idle');
+  });
+
+  test('takes the answer up where the connection broke, at each event', async () => {
+    for (let cut = 1; cut < TRANSCRIPT.length; cut++) {
+      const { conversation, calls, waits } = world({
+        ...begins,
+        'POST /chat': () => stream(0, cut),
+        'GET /chat/answer': ({ headers }) => stream(Number(headers['last-event-id']) + 1),
+      });
+      await conversation.start();
+      await conversation.send('How?');
+      expect(conversation.state.entries[1], `cut before ${cut}`).toMatchObject({ content: DONE.content, state: 'complete' });
+      expect(calls.filter((call) => call.key === 'POST /chat')).toHaveLength(1);
+      expect(waits).toEqual([500]);
+    }
+  });
+
+  test('asks again as the same request where the connection broke before anything came', async () => {
+    let tries = 0;
+    const { conversation, calls } = world({
+      ...begins,
+      'POST /chat': () => {
+        if (tries++ < 2) throw new TypeError('Failed to fetch');
+        return stream(0);
+      },
+    });
+    await conversation.start();
+    await conversation.send('How?');
+    const asked = calls.filter((call) => call.key === 'POST /chat').map((call) => call.body.request_id);
+    expect(new Set(asked).size).toBe(1);
+    expect(asked).toHaveLength(3);
+    expect(conversation.state.entries[1]?.state).toBe('complete');
+  });
+
+  test('gives up after a while, says so, and goes on when asked to', async () => {
+    let online = false;
+    const { conversation, waits } = world({
+      ...begins,
+      'POST /chat': () => (online ? stream(0) : new Response('', { status: 503 })),
+    });
+    await conversation.start();
+    await conversation.send('How?');
+    expect(conversation.state.status).toBe('offline');
+    expect(waits).toHaveLength(8);
+    online = true;
+    await conversation.reconnect();
+    expect(conversation.state.entries.map((entry) => entry.state)).toEqual(['sent', 'complete']);
+  });
+
+  test('a token that ended is renewed once', async () => {
+    let tokens = 0;
+    const { conversation, calls } = world({
+      ...begins,
+      'POST /session': () => json({ ...SESSION, token: `token-${++tokens}` }),
+      'POST /chat': ({ headers }) =>
+        headers['authorization'] === 'Bearer token-2' ? stream(0) : json({ code: 'visitor_token_invalid', error: 'It ended.' }, 401),
+    });
+    await conversation.start();
+    await conversation.send('How?');
+    expect(conversation.state.entries[1]?.state).toBe('complete');
+    expect(calls.filter((call) => call.key === 'POST /session')).toHaveLength(2);
+  });
+
+  test('who asks too fast is told until when to wait', async () => {
+    const limited = () => json({ code: 'rate_limited', error: 'Please try again in 30 s.' }, 429, { 'retry-after': '30' });
+    const { conversation } = world({ ...begins, 'POST /chat': limited });
+    await conversation.start();
+    await conversation.send('How?');
+    expect(conversation.state).toMatchObject({ status: 'limited', until: 31_000, notice: 'Please try again in 30 s.' });
+    expect(conversation.canRetry()).toBe(true);
+  });
+
+  test('an answer that failed keeps what was written and is asked anew', async () => {
+    let tries = 0;
+    const failed = 'event: session\nid: 0\ndata: {"message_id":"first"}\n\nevent: delta\nid: 1\ndata: {"content":"Half"}\n\nevent: error\nid: 2\ndata: {"error":"Out of tea."}\n\n';
+    const { conversation, calls } = world({ ...begins, 'POST /chat': () => (tries++ ? stream(0) : new Response(failed)) });
+    await conversation.start();
+    await conversation.send('How?');
+    expect(conversation.state.entries[1]).toMatchObject({ content: 'Half', state: 'failed', error: 'Out of tea.' });
+    await conversation.retry();
+    const asked = calls.filter((call) => call.key === 'POST /chat').map((call) => call.body.request_id);
+    expect(new Set(asked).size).toBe(2);
+    expect(conversation.state.entries.map((entry) => entry.content)).toEqual(['How?', DONE.content]);
+  });
+
+  test('stops at the server, and the stream ends of itself', async () => {
+    let end = (): void => {};
+    const encoder = new TextEncoder();
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(encoder.encode('event: session\nid: 0\ndata: {"message_id":"answer"}\n\n'));
+        end = () => {
+          const done = JSON.stringify({ ...DONE, content: 'Rinse', ended: 'cancelled' });
+          controller.enqueue(encoder.encode(`event: done\nid: 1\ndata: ${done}\n\n`));
+          controller.close();
+        };
+      },
+    });
+    const { conversation } = world({
+      ...begins,
+      'POST /chat': () => new Response(body),
+      'DELETE /chat/answer': () => (end(), new Response(null, { status: 204 })),
+    });
+    await conversation.start();
+    const begun = new Promise<void>((resolve) => conversation.subscribe((state) => state.entries[1]?.id && resolve()));
+    const sent = conversation.send('How?');
+    await begun;
+    await conversation.stop();
+    await sent;
+    expect(conversation.state.entries[1]).toMatchObject({ content: 'Rinse', state: 'cancelled' });
+  });
+
+  test('comes back after a reload to what was said and to the answer under way', async () => {
+    const stored = { id: 'q', sender_type: 'user', content: 'How?', created_at: '', sources: [], feedback: null, ended: null };
+    const { conversation, calls } = world({
+      'POST /session': () => json(SESSION),
+      'GET /messages': () => json({ data: [stored], running: 'answer', has_more: false }),
+      'GET /chat/answer': () => stream(1),
+    });
+    await conversation.start();
+    expect(conversation.state.entries.map((entry) => entry.content)).toEqual(['How?', DONE.content]);
+    expect(calls.at(-1)?.headers['last-event-id']).toBe('0');
+  });
+
+  test('asks for the e-mail first, and again where the server refuses it', async () => {
+    const { conversation, calls } = world({
+      ...begins,
+      'POST /session': ({ body }) =>
+        body.email === 'kim@example.com' ? json(SESSION) : json({ code: 'invalid_request', error: 'email: is no e-mail address' }, 400),
+    });
+    await conversation.start(true);
+    expect(conversation.state.status).toBe('email');
+    expect(calls).toHaveLength(0);
+    await conversation.giveEmail('kim');
+    expect(conversation.state).toMatchObject({ status: 'email', notice: 'email: is no e-mail address' });
+    await conversation.giveEmail('kim@example.com');
+    expect(conversation.state.status).toBe('idle');
+  });
+
+  test('a rating that was not kept is taken back', async () => {
+    let keeps = true;
+    const { conversation } = world({
+      ...begins,
+      'POST /chat': () => stream(0),
+      'PUT /messages/answer/feedback': () => (keeps ? new Response(null, { status: 204 }) : json({ code: 'failed', error: 'No.' }, 500)),
+    });
+    await conversation.start();
+    await conversation.send('How?');
+    const answer = () => conversation.state.entries[1]!;
+    await conversation.rate(answer(), 'up');
+    expect(answer().feedback).toBe('up');
+    keeps = false;
+    await conversation.rate(answer(), 'down');
+    expect(answer().feedback).toBe('up');
+    expect(conversation.state.notice).toBe('No.');
+  });
+
+  test('waits longer each time, up to twenty seconds, never all at once', () => {
+    expect([0, 1, 2, 9].map((attempt) => backoff(attempt, 1))).toEqual([500, 1000, 2000, 20_000]);
+    expect(backoff(3, 0)).toBe(2000);
+  });
+});
