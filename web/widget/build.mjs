@@ -1,0 +1,52 @@
+// Builds the widget into ../dist: the panel as a module with a hashed name, then `widget.js`, which
+// knows that name. Fails where `widget.js` and what the first paint needs outgrow their budget.
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { build } from 'vite';
+
+const BUDGET = 40 * 1024;
+const root = import.meta.dirname;
+const dist = `${root}/../dist`;
+const common = { root, configFile: false, logLevel: 'warn', plugins: [svelte()] };
+const target = 'es2022';
+
+const [panel] = [
+  await build({
+    ...common,
+    build: {
+      outDir: dist,
+      emptyOutDir: false,
+      target,
+      modulePreload: false,
+      rollupOptions: {
+        input: `${root}/src/panel.ts`,
+        preserveEntrySignatures: 'exports-only',
+        output: { format: 'es', entryFileNames: 'assets/panel-[hash].js', chunkFileNames: 'assets/[name]-[hash].js' },
+      },
+    },
+  }),
+].flat();
+const chunk = panel.output.find((part) => part.isEntry);
+const name = chunk.fileName.replace('assets/', '');
+
+await build({
+  ...common,
+  define: { __PANEL__: JSON.stringify(name) },
+  build: {
+    outDir: dist,
+    emptyOutDir: false,
+    target,
+    rollupOptions: { input: `${root}/src/widget.ts`, output: { format: 'iife', entryFileNames: 'widget.js' } },
+  },
+});
+
+const size = (file) => gzipSync(readFileSync(`${dist}/${file}`), { level: 9 }).length;
+const [first, whole] = [size('widget.js'), size(`assets/${name}`)];
+const kb = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
+console.log(`gzip: widget.js ${kb(first)}, ${name} ${kb(whole)} when it is opened`);
+// The hosted page's first paint needs both; elsewhere widget.js alone draws the launcher.
+if (first + whole > BUDGET) {
+  console.error(`The widget may weigh ${kb(BUDGET)} in all, and weighs ${kb(first + whole)}.`);
+  process.exit(1);
+}

@@ -1,0 +1,23 @@
+// Reading Markdown and judging its links: model output is not to be trusted.
+
+import type { Token } from 'marked';
+
+/** Gives the blocks of a text. */
+export type Reader = (text: string) => Token[];
+
+let reader: Promise<Reader> | undefined;
+
+/** The Markdown reader, loaded when the first answer needs it. */
+export function markdownReader(): Promise<Reader> {
+  return (reader ??= import('marked').then(({ Lexer }) => (text) => new Lexer({ gfm: true, breaks: true }).lex(text)));
+}
+
+/** The address where it may be followed: web, mail and telephone links only. */
+export function safeLink(address: string): string | undefined {
+  try {
+    const url = new URL(address);
+    return ['http:', 'https:', 'mailto:', 'tel:'].includes(url.protocol) ? url.href : undefined;
+  } catch {
+    return undefined; // relative addresses lead nowhere on someone else's page
+  }
+}

@@ -1,0 +1,157 @@
+// The part of the widget that is loaded when a chat is first opened: `mountPanel` puts it in place.
+
+import { Conversation, VisitorApi, type Entry, type Identity, type WidgetChatbot } from '@okra/chat';
+import { mount, unmount } from 'svelte';
+import { direction, textOn } from './look';
+import Panel from './Panel.svelte';
+import css from './panel.css?inline';
+import { wordsOf } from './words';
+
+export interface PanelOptions {
+  root: ShadowRoot;
+  /** Okra's address. */
+  host: string;
+  chatbot: WidgetChatbot;
+  /** The most characters of a message. */
+  longest: number;
+  mode: 'floating' | 'page' | 'preview';
+  side: 'start' | 'end';
+  language: string;
+  onclose: () => void;
+  onmessage: (entry: Entry) => void;
+  onerror: (message: string) => void;
+}
+
+export interface PanelHandle {
+  show(): void;
+  hide(): void;
+  send(text: string): Promise<void>;
+  identify(identity: Identity): Promise<void>;
+  remove(): void;
+}
+
+const randomId = (): string => {
+  if (isSecureContext) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+};
+
+const wait = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      removeEventListener('online', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+    addEventListener('online', done); // no need to wait any longer
+  });
+
+/** The visitor's token in this browser. Where storage is forbidden it lives as long as the page. */
+function memory(slug: string): { load: () => string | null; save: (token: string | null) => void } {
+  const name = `okra:${slug}`;
+  let kept: string | null = null;
+  return {
+    load: () => {
+      try {
+        return localStorage.getItem(name) ?? kept;
+      } catch {
+        return kept;
+      }
+    },
+    save: (token) => {
+      kept = token;
+      try {
+        if (token) localStorage.setItem(name, token);
+        else localStorage.removeItem(name);
+      } catch {
+        // kept above
+      }
+    },
+  };
+}
+
+export function mountPanel(options: PanelOptions): PanelHandle {
+  const { root, chatbot, mode } = options;
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(css);
+  root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+
+  const target = document.createElement('section');
+  target.className = `panel ${mode === 'preview' ? 'inside' : mode} ${options.side}`;
+  target.setAttribute('role', mode === 'floating' ? 'dialog' : 'region');
+  target.setAttribute('aria-label', chatbot.widget.name || chatbot.name);
+  target.lang = options.language;
+  target.dir = direction(options.language);
+  const { primaryColor } = chatbot.widget;
+  target.style.setProperty('--primary', primaryColor);
+  target.style.setProperty('--on-primary', textOn(primaryColor));
+  target.style.setProperty('--focus', chatbot.widget.secondaryColor);
+  target.hidden = mode === 'floating';
+  root.append(target);
+
+  const conversation = new Conversation(new VisitorApi(options.host, chatbot.slug), {
+    now: Date.now,
+    uuid: randomId,
+    random: Math.random,
+    wait,
+    ...memory(chatbot.slug),
+    page: location.href,
+    language: options.language.slice(0, 35),
+  });
+  const told = new Set<string>();
+  conversation.subscribe(({ entries, notice }) => {
+    for (const entry of entries) {
+      if (entry.state === 'writing' || told.has(entry.key)) continue;
+      told.add(entry.key);
+      options.onmessage(entry);
+    }
+    if (notice) options.onerror(notice);
+  });
+  addEventListener('online', () => void conversation.reconnect());
+
+  const panel = mount(Panel, {
+    target,
+    props: {
+      chatbot,
+      conversation,
+      words: wordsOf(options.language),
+      longest: options.longest,
+      preview: mode === 'preview',
+      onclose: mode === 'floating' ? options.onclose : undefined,
+    },
+  });
+  target.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && mode === 'floating') options.onclose();
+    // What is typed here is no shortcut of the page.
+    event.stopPropagation();
+  });
+  let started: Promise<void> | undefined;
+  const start = (): Promise<void> => (started ??= conversation.start(chatbot.asks_email));
+  if (mode === 'page') void start();
+  return {
+    show() {
+      target.hidden = false;
+      panel.focus();
+      void start();
+    },
+    hide() {
+      target.hidden = true;
+    },
+    async send(text) {
+      await start();
+      await conversation.send(text);
+    },
+    identify: (identity) => conversation.identify(identity),
+    remove() {
+      void unmount(panel);
+      target.remove();
+      root.adoptedStyleSheets = root.adoptedStyleSheets.filter((other) => other !== sheet);
+    },
+  };
+}
