@@ -112,13 +112,15 @@ export class VisitorApi {
     await this.#call('DELETE', `/chat/${answer}`);
   }
 
-  ask(content: string, request: string, signal: AbortSignal): AsyncGenerator<ServerEvent> {
-    return this.#stream(this.#call('POST', '/chat', { content, request_id: request }, { signal }));
+  /** Asks; `onopen` is called once the server answers, which may be long before the first event. */
+  ask(content: string, request: string, signal: AbortSignal, onopen: () => void): AsyncGenerator<ServerEvent> {
+    return this.#stream(this.#call('POST', '/chat', { content, request_id: request }, { signal }), onopen);
   }
 
-  resume(answer: string, after: string, signal: AbortSignal): AsyncGenerator<ServerEvent> {
+  /** Takes an answer up after the event of this number. */
+  resume(answer: string, after: string, signal: AbortSignal, onopen: () => void): AsyncGenerator<ServerEvent> {
     const headers = { 'last-event-id': after };
-    return this.#stream(this.#call('GET', `/chat/${answer}`, undefined, { signal, headers }));
+    return this.#stream(this.#call('GET', `/chat/${answer}`, undefined, { signal, headers }), onopen);
   }
 
   async #call(
@@ -152,8 +154,9 @@ export class VisitorApi {
     throw new ChatError(code, told.error ?? `HTTP ${response.status}`, seconds);
   }
 
-  async *#stream(call: Promise<Response>): AsyncGenerator<ServerEvent> {
+  async *#stream(call: Promise<Response>, onopen: () => void): AsyncGenerator<ServerEvent> {
     const response = await call;
+    onopen();
     const reader = response.body?.getReader();
     if (!reader) throw new ChatError(OFFLINE, 'no body');
     const parser = new SseParser();

@@ -217,17 +217,17 @@ export class Conversation {
   async #follow(answer: Entry, asked: { question: Entry; request: string } | undefined): Promise<void> {
     const { signal } = (this.#abort = new AbortController());
     let [last, attempt, renewed] = ['0', 0, false];
+    const connected = (): void => this.#set({ status: 'answering' });
     this.#set({ status: 'answering', notice: '' });
     for (;;) {
       try {
         const events =
           answer.id || !asked
-            ? this.api.resume(answer.id ?? '', last, signal)
-            : this.api.ask(asked.question.content, asked.request, signal);
+            ? this.api.resume(answer.id ?? '', last, signal, connected)
+            : this.api.ask(asked.question.content, asked.request, signal, connected);
         for await (const event of events) {
           attempt = 0;
           last = event.id || last;
-          if (this.#state.status !== 'answering') this.#set({ status: 'answering' });
           answer = this.#take(answer, event);
           if (answer.state !== 'writing') {
             this.#set({ status: 'idle' });

@@ -1,0 +1,151 @@
+// What the end-to-end tests stand on: the built binary, a model that answers when told to, a site of
+// someone else's, and Chromium.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { connect, createServer as createProxy, type AddressInfo, type Server as NetServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Browser } from 'playwright-core';
+
+const KEY = '0123456789abcdef0123456789abcdef0123456789abcdef';
+const BINARY = process.env['OKRA_BINARY'] ?? new URL('../../../target/debug/okra', import.meta.url).pathname;
+const CHROMIUM = process.env['CHROMIUM'] ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
+
+async function listen(server: Server | NetServer): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://localhost:${(server.address() as AddressInfo).port}`;
+}
+
+/** A model that streams what it is given, and can stop half way until it is let go on. */
+export class Model {
+  words = ['Rinse it ', 'with **cold** water.'];
+  held = false;
+  #waiting: (() => void)[] = [];
+  readonly #server = createServer((_, response) => void this.#answer(response));
+
+  start = (): Promise<string> => listen(this.#server);
+  stop = (): void => void (this.#server.closeAllConnections(), this.#server.close());
+
+  release(): void {
+    this.held = false;
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  async #answer(response: ServerResponse): Promise<void> {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (const [at, content] of this.words.entries()) {
+      if (at > 0 && this.held) await new Promise<void>((go) => this.#waiting.push(go));
+      response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`);
+    }
+    response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })}\n\n`);
+    response.end('data: [DONE]\n\n');
+  }
+}
+
+/** A running server with a browser in front of it. */
+export class Stage {
+  constructor(
+    readonly url: string,
+    readonly model: Model,
+    readonly browser: Browser,
+    readonly stop: () => Promise<void>,
+  ) {}
+
+  static async open(): Promise<Stage> {
+    if (!CHROMIUM) throw new Error('Chromium is missing: apt-get install chromium, or name it in CHROMIUM.');
+    if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: build it, or name it in OKRA_BINARY.`);
+    const model = new Model();
+    const provider = await model.start();
+    const folder = mkdtempSync(join(tmpdir(), 'okra-e2e-'));
+    const okra = spawn(BINARY, ['serve'], {
+      env: {
+        ...process.env,
+        OKRA_LISTEN: '127.0.0.1:0',
+        OKRA_DATA_DIR: folder,
+        OKRA_BOOTSTRAP_API_KEY: KEY,
+        OPENAI_BASE_URL: `${provider}/v1`,
+      },
+    });
+    const url = await address(okra);
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+    return new Stage(url, model, browser, async () => {
+      await browser.close();
+      okra.kill();
+      await new Promise((resolve) => okra.once('exit', resolve));
+      model.stop();
+      rmSync(folder, { recursive: true, force: true });
+    });
+  }
+
+  /** A call of the external API. */
+  async api(method: string, path: string, body?: object): Promise<any> {
+    const headers = { 'x-api-key': KEY, 'content-type': 'application/json' };
+    const init: RequestInit = { method, headers };
+    if (body) init.body = JSON.stringify(body);
+    const response = await fetch(`${this.url}/api/external${path}`, init);
+    if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
+    return response.json();
+  }
+
+  /** A chatbot that knows how teapots are cleaned. */
+  async chatbot(change: object = {}): Promise<{ id: string; slug: string }> {
+    const { chatbot } = await this.api('POST', '/chatbots', {
+      name: 'Teapot shop',
+      settings: {
+        greeting: 'Hello! Ask me anything about our teapots.',
+        snippet: { header: 'Teapot shop', slogan: 'We answer at once', primaryColor: '#0f766e', secondaryColor: '#f59e0b' },
+      },
+      ...change,
+    });
+    await this.api('PATCH', `/chatbot/${chatbot.id}`, { suggestions: ['How do I clean my teapot?', 'Do you ship abroad?'] });
+    const item = { type: 'text', title: 'Care', content: 'Rinse the teapot with cold water.' };
+    await this.api('POST', `/chatbot/${chatbot.id}/knowledge-base`, item);
+    for (;;) {
+      const { data } = await this.api('GET', `/chatbot/${chatbot.id}/knowledge-base`);
+      if (data[0].status === 'ready') return chatbot;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** Where the server says it listens. */
+function address(okra: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    okra.stdout?.on('data', (part) => {
+      said += part;
+      const url = /Okra listens on (http:\S+)/.exec(said);
+      if (url?.[1]) resolve(url[1]);
+    });
+    okra.stderr?.on('data', (part) => (said += part));
+    okra.once('exit', (code) => reject(new Error(`okra ended with ${code}: ${said}`)));
+  });
+}
+
+/** A proxy before the server, which can lose its connections as one that restarts does. */
+export async function proxy(to: string): Promise<{ url: string; restart: () => void; close: () => void }> {
+  const sockets = new Set<Socket>();
+  const { hostname: host, port } = new URL(to);
+  const server = createProxy((inside) => {
+    const outside = connect(Number(port), host);
+    for (const [from, into] of [[inside, outside], [outside, inside]] as const) {
+      sockets.add(from);
+      from.on('error', () => into.destroy()).on('close', () => (sockets.delete(from), into.destroy()));
+      from.pipe(into);
+    }
+  });
+  const restart = (): void => sockets.forEach((socket) => socket.destroy());
+  return { url: await listen(server), restart, close: () => (restart(), void server.close()) };
+}
+
+/** A site of someone else's, which has the widget's line on its page. */
+export async function site(script: string): Promise<{ url: string; close: () => void }> {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' });
+    response.end(`<!doctype html><html lang="en"><title>A shop</title><h1>A shop</h1>
+      <style>* { color: red !important; font-size: 40px } button { display: none !important }</style>${script}</html>`);
+  });
+  return { url: await listen(server), close: () => void (server.closeAllConnections(), server.close()) };
+}
