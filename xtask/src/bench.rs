@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use crate::cargo::{self, Profile};
+use crate::web;
 
 /// What `cargo xtask bench --help` prints.
 pub const HELP: &str = "\
@@ -22,6 +23,7 @@ Figures of a machine that is doing something else at the same time are worth lit
 
 /// Builds the server, which some benchmarks start as a process, and the benchmark program; then becomes the latter.
 pub fn run(arguments: &[String]) -> Result<ExitCode, String> {
+    web::build()?;
     let okra = cargo::build("okra", Profile::Release)?;
     let bench = cargo::build("okra-bench", Profile::Release)?;
     let mut program = Command::new(&bench);

@@ -11,6 +11,7 @@ compile_error!(
     "cargo xtask hands signals and sockets over as Unix does; on Windows, use it inside WSL"
 );
 
+mod apt;
 mod bench;
 mod cargo;
 mod openapi;
@@ -18,6 +19,7 @@ mod postgres;
 mod serve;
 mod test;
 mod tidy;
+mod web;
 
 use std::process::ExitCode;
 

@@ -1,12 +1,13 @@
 //! `cargo xtask serve`: the shortest way from a clone to a running server.
 //!
-//! Fails when okra does not build. From then on this process *is* the server: it replaces itself, so that a signal
+//! Fails when okra or its web parts do not build. From then on this process *is* the server: it replaces itself, so that a signal
 //! reaches the server first-hand and its exit code is ours.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use crate::cargo::{self, Profile};
+use crate::web;
 
 /// What `cargo xtask serve --help` prints.
 pub const HELP: &str = "\
@@ -28,6 +29,7 @@ All other arguments go to `okra serve`, with or without `--` before them:
 /// Builds okra and becomes it.
 pub fn run(arguments: &[String]) -> Result<ExitCode, String> {
     let Options { profile, passed_on } = Options::parse(arguments);
+    web::build()?;
     let okra = cargo::build("okra", profile)?;
     let mut server = Command::new(&okra);
     cargo::forget_package(&mut server);

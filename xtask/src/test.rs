@@ -9,13 +9,15 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use crate::cargo::Profile;
 use crate::postgres::{self, Cluster};
-use crate::{cargo, tidy};
+use crate::{cargo, tidy, web};
 use tally::Tally;
 
 /// What `cargo xtask test --help` prints.
 pub const HELP: &str = "\
-Run every check and every test: formatting, clippy with warnings denied, tidy, and all tests on SQLite and on Postgres.
+Run every check and every test: formatting, clippy with warnings denied, tidy, all tests on SQLite and on Postgres, the
+web parts' own tests, and the built server in a real Chromium.
 
 Usage: cargo xtask test [--no-postgres] [-p CRATE]... [filter]... [-- arguments of the test programs]
 
@@ -26,6 +28,9 @@ Usage: cargo xtask test [--no-postgres] [-p CRATE]... [filter]... [-- arguments 
 
 With a crate or a filter the other checks are left out. The run ends with `N passed, N failed, N skipped`; a check that
 fails counts as one failure, an ignored test as skipped.
+
+The web parts need Node.js. Chromium is looked for where packages put it, or named in CHROMIUM; where it is missing,
+Debian's `chromium` is installed as Postgres is.
 
 Postgres: initdb, postgres and pg_ctl are looked for on the PATH and where packages put them. Where they are missing,
 Debian's `postgresql` is installed if apt-get is there and we are root or may use sudo without a password. A throw-away
@@ -136,10 +141,24 @@ impl Run {
             }
         };
         if options.everything() {
+            // First of all: what is built here is compiled into the server.
+            self.step("web build", "npm run build (in web/)".into(), |_| {
+                web::build()
+            });
             self.checks();
+            self.step("web", "npm test (in web/)".into(), |tally| {
+                web::test_parts(&mut |line| tally.read_vitest(line))
+            });
         }
         let repeat = format!("cargo {}", options.cargo_test().join(" "));
         self.step("tests", repeat, |tally| run_tests(options, server, tally));
+        if options.everything() {
+            let repeat = "npm test -w e2e (in web/, after cargo build)".into();
+            self.step("browser", repeat, |tally| {
+                let okra = cargo::build("okra", Profile::Dev)?;
+                web::test_whole(&okra, &mut |line| tally.read_vitest(line))
+            });
+        }
     }
 
     fn checks(&mut self) {

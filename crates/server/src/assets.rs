@@ -1,4 +1,4 @@
-//! The web parts that are compiled into the binary: the console, the widget and their assets.
+//! The web parts that are compiled into the binary: the widget and its assets.
 //!
 //! `npm run build` in `web/` lays them into `web/dist`, each text with a `.br` and a `.gz` beside
 //! it. A name with a hash never changes its content, so browsers keep those for good; the others
@@ -17,11 +17,6 @@ use crate::error::ApiError;
 #[folder = "../../web/dist"]
 struct Dist;
 
-/// The console's policy: nothing inline, nothing from elsewhere but pictures, no framing.
-const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data: blob: https: http:; connect-src 'self'; font-src 'self'; \
-    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
 /// An encoding that files are kept in, best first: its name in HTTP and the suffix.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
@@ -31,21 +26,15 @@ pub async fn hashed(Path(file): Path<String>, headers: HeaderMap) -> Response {
         &format!("assets/{file}"),
         &headers,
         "public, max-age=31536000, immutable",
-        None,
     )
 }
 
 /// The widget's script, whose address sites have on their pages.
 pub async fn widget(headers: HeaderMap) -> Response {
-    serve("widget.js", &headers, "public, max-age=300", None)
+    serve("widget.js", &headers, "public, max-age=300")
 }
 
-/// The console, whichever of its pages the path names.
-pub fn console(headers: &HeaderMap) -> Response {
-    serve("index.html", headers, "no-cache", Some(CONSOLE_POLICY))
-}
-
-fn serve(name: &str, headers: &HeaderMap, kept: &str, policy: Option<&str>) -> Response {
+fn serve(name: &str, headers: &HeaderMap, kept: &str) -> Response {
     let Some(file) = Dist::get(name) else {
         return missing(name);
     };
@@ -70,11 +59,6 @@ fn serve(name: &str, headers: &HeaderMap, kept: &str, policy: Option<&str>) -> R
     set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     if let Some(encoding) = encoding {
         set(header::CONTENT_ENCODING, encoding);
-    }
-    if let Some(policy) = policy {
-        set(header::CONTENT_SECURITY_POLICY, policy);
-        set(header::X_FRAME_OPTIONS, "DENY");
-        set(header::REFERRER_POLICY, "same-origin");
     }
     response
 }

@@ -14,7 +14,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use okra_domain::Error;
+use okra_domain::{Error, ErrorKind};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use utoipa::OpenApi;
@@ -130,16 +130,22 @@ pub fn router(app: App) -> Router {
         .route("/c/{slug}", get(pages::hosted))
         .route("/files/chatbot/{chatbotId}/{file}", get(avatars::show))
         // Operators and their monitoring.
+        .route("/", get(health::index))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .fallback(pages::elsewhere)
+        .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         // Every body has a limit of its own, where it is read: axum's would cut uploads at 2 MB.
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(telemetry::observe))
         .with_state(app)
+}
+
+async fn unknown_path() -> ApiError {
+    let message = "There is nothing at this path; /docs lists what there is.";
+    ApiError(Error::new(ErrorKind::NotFound, message))
 }
 
 /// The one error that no [`ErrorKind`] stands for: only HTTP has methods.

@@ -4,9 +4,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use super::id;
+use crate::apt::{Apt, succeeds};
 
 const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 
@@ -25,18 +24,15 @@ pub fn find_or_install() -> Result<PathBuf, String> {
     if let Some(bin) = find() {
         return Ok(bin);
     }
-    let Some(prefix) = way_to_install() else {
+    let Some(apt) = Apt::find() else {
         return Err(advice(
             "Postgres is missing, and installing it needs root (or sudo without a password) and apt-get.",
         ));
     };
     eprintln!("Postgres is missing: installing Debian's package `postgresql`");
-    do_not_create_a_cluster(&prefix);
-    apt_get(&prefix, &["update"])?;
-    apt_get(
-        &prefix,
-        &["install", "--yes", "--no-install-recommends", "postgresql"],
-    )?;
+    do_not_create_a_cluster(&apt);
+    apt.install(&["postgresql"])
+        .map_err(|reason| advice(&reason))?;
     find().ok_or_else(|| {
         advice("The package `postgresql` was installed, but its programs were not found.")
     })
@@ -91,63 +87,13 @@ fn complete(folder: &Path) -> bool {
         .all(|program| folder.join(program).is_file())
 }
 
-/// What to put before a command that needs root: nothing as root, `sudo -n` where that works, else there is no way.
-fn way_to_install() -> Option<Vec<&'static str>> {
-    if !succeeds(Command::new("apt-get").arg("--version")) {
-        return None;
-    }
-    if id(&["-u"]) == Some(0) {
-        return Some(Vec::new());
-    }
-    succeeds(Command::new("sudo").args(["-n", "true"])).then(|| vec!["sudo", "-n"])
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
-}
-
 /// Keeps Debian from making a cluster and starting it on port 5432, where the machine's owner has not decided already.
-fn do_not_create_a_cluster(prefix: &[&str]) {
+fn do_not_create_a_cluster(apt: &Apt) {
     let script = "test -e /etc/postgresql-common/createcluster.conf || { mkdir -p /etc/postgresql-common && \
                   echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf; }";
-    if !succeeds(&mut with_prefix(prefix, "sh", &["-c", script])) {
+    if !succeeds(&mut apt.as_root("sh", &["-c", script])) {
         eprintln!("warning: the package may start a Postgres of its own; the tests do not use it");
     }
-}
-
-fn apt_get(prefix: &[&str], arguments: &[&str]) -> Result<(), String> {
-    // Keeping the old file answers the question that the line written above would raise.
-    let keep = [
-        "-o",
-        "Dpkg::Options::=--force-confold",
-        "-o",
-        "Dpkg::Use-Pty=0",
-    ];
-    let mut command = with_prefix(
-        prefix,
-        "env",
-        &["DEBIAN_FRONTEND=noninteractive", "apt-get"],
-    );
-    command.args(keep).args(arguments).stdin(Stdio::null());
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(advice(&format!(
-            "`apt-get {}` failed ({status}).",
-            arguments.join(" ")
-        ))),
-        Err(error) => Err(advice(&format!("apt-get could not be started: {error}."))),
-    }
-}
-
-fn with_prefix(prefix: &[&str], program: &str, arguments: &[&str]) -> Command {
-    let mut words = prefix.iter().copied().chain([program]);
-    let mut command = Command::new(words.next().unwrap_or(program));
-    command.args(words).args(arguments);
-    command
 }
 
 #[cfg(test)]
@@ -166,26 +112,6 @@ mod tests {
         ] {
             assert_eq!(version(name), expected, "{name}");
         }
-    }
-
-    #[test]
-    fn a_command_is_run_through_sudo_only_where_needed() {
-        let words = |command: Command| {
-            let arguments = command
-                .get_args()
-                .map(|word| word.to_string_lossy().into_owned());
-            std::iter::once(command.get_program().to_string_lossy().into_owned())
-                .chain(arguments)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            words(with_prefix(&[], "sh", &["-c", "x"])),
-            ["sh", "-c", "x"]
-        );
-        assert_eq!(
-            words(with_prefix(&["sudo", "-n"], "sh", &["-c", "x"])),
-            ["sudo", "-n", "sh", "-c", "x"]
-        );
     }
 
     #[test]

@@ -23,6 +23,18 @@ impl Tally {
         }
     }
 
+    /// Reads one line of what vitest prints, whose sum is `Tests  1 failed | 5 passed | 2 skipped (8)`.
+    pub fn read_vitest(&mut self, line: &str) {
+        let line = line.trim();
+        if let Some(result) = line.strip_prefix("Tests ") {
+            self.passed += count(result, " passed");
+            self.failed += count(result, " failed");
+            self.ignored += count(result, " skipped");
+        } else if let Some(name) = line.strip_prefix("FAIL ") {
+            self.failed_tests.push(name.trim().to_string());
+        }
+    }
+
     /// Whether no test was even skipped.
     pub fn is_empty(&self) -> bool {
         self.passed + self.failed + self.ignored == 0
@@ -67,6 +79,21 @@ mod tests {
         output.lines().for_each(|line| tally.read(line));
         assert_eq!(tally.closing_line(0), closing_line);
         assert_eq!(tally.failed_tests, failed_tests);
+    }
+
+    #[test]
+    fn the_results_of_the_web_parts_are_summed_too() {
+        let mut tally = Tally::default();
+        for line in [
+            " FAIL  test/sse.test.ts > SseParser",
+            "  Test Files  1 failed | 1 passed (2)",
+            "      Tests  1 failed | 5 passed | 2 skipped (8)",
+            "      Tests  14 passed (14)",
+        ] {
+            tally.read_vitest(line);
+        }
+        assert_eq!(tally.closing_line(0), "19 passed, 1 failed, 2 skipped");
+        assert_eq!(tally.failed_tests, ["test/sse.test.ts > SseParser"]);
     }
 
     #[test]

@@ -1,15 +1,13 @@
-//! Pages for people: the console and chatbots' hosted pages.
+//! Pages for people: chatbots' hosted pages.
 
 use axum::extract::{Path, State};
-use axum::http::request::Parts;
-use axum::http::{Method, header};
+use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
-use okra_domain::{Error, ErrorKind};
+use okra_domain::Error;
 
 use crate::app::App;
-use crate::assets;
 use crate::client_address::ClientAddress;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::page;
 
 /// The hosted page of a public chatbot. One that is not public is as unknown as one that is not.
@@ -37,18 +35,4 @@ pub async fn hosted(
     ];
     let page = page::render(&chatbot, &url, picture.as_deref());
     Ok((headers, Html(page)).into_response())
-}
-
-/// What no other route takes: to a browser that opens a page, the console, which knows its own
-/// paths; to everyone else, an error.
-pub async fn elsewhere(parts: Parts) -> Response {
-    let accept = parts.headers.get(header::ACCEPT);
-    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
-    let path = parts.uri.path();
-    let ours = path.starts_with("/api/") || path.starts_with("/files/");
-    if parts.method == Method::GET && accept.contains("text/html") && !ours {
-        return assets::console(&parts.headers);
-    }
-    let message = "There is nothing at this path; /docs lists what there is.";
-    ApiError(Error::new(ErrorKind::NotFound, message)).into_response()
 }
