@@ -19,13 +19,14 @@ mod server;
 mod start;
 mod table;
 mod text;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-const NAMES: [&str; 5] = ["start", "query", "chat", "ingest", "retrieval"];
+const NAMES: [&str; 6] = ["start", "query", "chat", "ingest", "web", "retrieval"];
 
 const HELP: &str = "\
 Measure the hot paths and print a table.
@@ -36,6 +37,7 @@ Usage: cargo xtask bench [name…]      all of them where none is named
   query      query-knowledge over HTTP at 10,000 passages; the index alone at 100,000
   chat       what a turn costs beyond the model, and turns a second at 32 connections
   ingest     how long after an upload's answer a file is found
+  web        memory of a thousand visitors' open streams
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
 ";
 
@@ -76,6 +78,7 @@ async fn run(arguments: &[String]) -> Result<()> {
             "query" => query::run(&binary()?).await?.print(),
             "chat" => chat::run(&binary()?).await?.print(),
             "ingest" => ingest::run(&binary()?).await?.print(),
+            "web" => web::run(&binary()?).await?.print(),
             _ => retrieval::run()?,
         }
     }

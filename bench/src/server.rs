@@ -31,6 +31,16 @@ pub struct Server {
 impl Server {
     /// Starts `binary` on `data`, with the provider at `provider` or none; waits for `/healthz`.
     pub async fn start(binary: &Path, data: &Path, provider: Option<&str>) -> Result<Self> {
+        Self::start_with(binary, data, provider, &[]).await
+    }
+
+    /// The same with more settings, as environment variables.
+    pub async fn start_with(
+        binary: &Path,
+        data: &Path,
+        provider: Option<&str>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         // Logs cost what they cost in service, where they go to a file or a pipe.
         let log = std::fs::File::create(data.with_extension("log"))?;
         let mut command = Command::new(binary);
@@ -47,6 +57,7 @@ impl Server {
         if let Some(url) = provider {
             command.env("OPENAI_BASE_URL", url);
         }
+        command.envs(settings.iter().copied());
         let begun = Instant::now();
         let mut process = command
             .spawn()

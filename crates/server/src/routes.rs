@@ -16,7 +16,7 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use okra_domain::{Error, ErrorKind};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -102,7 +102,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(app: App) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
-        .allow_headers(Any)
+        // Named one by one: browsers do not count `authorization` under a `*`.
+        .allow_headers(AllowHeaders::mirror_request())
         .allow_methods([
             Method::GET,
             Method::OPTIONS,

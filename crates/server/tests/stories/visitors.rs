@@ -19,6 +19,7 @@ stories! {
     the_email_is_asked_for_where_the_chatbot_wants_it,
     who_asks_too_fast_is_told_how_long_to_wait,
     a_visitor_rates_the_answers_it_was_given,
+    a_browser_may_send_what_the_calls_take,
     the_hosted_page_is_there_for_public_chatbots_alone,
     odd_input_is_an_error_that_names_its_field,
 }
@@ -388,6 +389,33 @@ async fn a_visitor_rates_the_answers_it_was_given(stage: Stage) {
     rate(&json!("no-id"), json!({"rating": "up"}))
         .await
         .refused(404, "not_found", "");
+}
+
+async fn a_browser_may_send_what_the_calls_take(stage: Stage) {
+    let app = stage.app().await;
+    let asked = Request::builder()
+        .method("OPTIONS")
+        .uri("/api/public/chatbot/any/chat")
+        .header("origin", SHOP)
+        .header("access-control-request-method", "PUT")
+        .header(
+            "access-control-request-headers",
+            "authorization,content-type,last-event-id",
+        );
+    let asked = asked.body(Body::empty()).expect("a proper request");
+    let answer = app.nobody().send(asked).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    let headers = answer.header("access-control-allow-headers");
+    // A `*` would leave the first of them out.
+    for header in ["authorization", "content-type", "last-event-id"] {
+        assert!(headers.contains(header), "{headers}");
+    }
+    let methods = answer.header("access-control-allow-methods");
+    for method in ["GET", "POST", "PUT", "DELETE"] {
+        assert!(methods.contains(method), "{methods}");
+    }
 }
 
 async fn the_hosted_page_is_there_for_public_chatbots_alone(stage: Stage) {
