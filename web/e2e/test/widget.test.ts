@@ -145,3 +145,37 @@ test('the hosted page is there for a public chatbot, keeps its policy, and is a 
   expect(hidden.status).toBe(404);
   await page.context().close();
 });
+
+test('a preview draws what it is given, follows changes, and asks nobody', async () => {
+  const empty = await site('');
+  const page = await visit(empty.url);
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(request.url()));
+  await page.setContent('<div style="position: relative; width: 400px; height: 600px" id="place"></div>');
+  await page.addScriptTag({ url: `${stage.url}/widget.js` });
+  const config = { slug: 's', name: 'One', description: null, avatar: null, greeting: 'Hi!', suggestions: [], asks_email: true, accepts_images: false };
+  const widget = { header: 'First look', language: 'ko', logo: '', name: '', primaryColor: '#fd0', secondaryColor: '#000', slogan: '' };
+  const draw = (config: object): Promise<void> =>
+    page.evaluate((config) => {
+      let chat = document.querySelector('okra-chat') as any;
+      if (!chat) {
+        chat = document.createElement('okra-chat');
+        chat.setAttribute('preview', '');
+        document.getElementById('place')!.append(chat);
+      }
+      chat.config = config;
+    }, config);
+  await draw({ ...config, widget });
+  await page.getByText('First look').waitFor();
+  await page.getByText('미리 보기입니다').waitFor();
+  expect(await page.locator('header').evaluate((it) => getComputedStyle(it).color)).toBe('rgb(0, 0, 0)');
+  await draw({ ...config, widget: { ...widget, header: 'Second look' } });
+  await page.getByText('Second look').waitFor();
+  expect(await page.locator('.panel').count()).toBe(1);
+  await page.getByRole('textbox').fill('Hello?');
+  await page.keyboard.press('Enter');
+  expect(asked.filter((url) => url.includes('/api/'))).toEqual([]);
+  expect(await page.evaluate(() => localStorage.length)).toBe(0);
+  await page.context().close();
+  empty.close();
+});
