@@ -49,7 +49,7 @@ impl FromRequestParts<App> for VisibleChatbot {
 fn not_allowed(origin: &str) -> Error {
     let message = format!(
         "There is no chatbot of this name for {origin}. If there should be: add {origin} to the \
-         chatbot's allowed origins (in the console, under Deploy)."
+         chatbot's allowed origins (PUT /api/external/chatbot/ID/deploy)."
     );
     Error::new(ErrorKind::Forbidden, message).coded("origin_not_allowed")
 }
