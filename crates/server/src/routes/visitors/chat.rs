@@ -62,11 +62,16 @@ pub async fn ask(
     }
     let (message, answer) = asking.visitor.turn_ids(input.request_id);
     if app.engine.live_turn(answer).is_none() {
-        if let Some(told) = told(&app, &asking, answer).await? {
-            return Ok(told);
+        let told = told(&app, &asking, answer).await?;
+        // While the stored answer was looked for, the same request may have begun the turn elsewhere
+        // and even ended it: then there are events to follow, and the two readers see the same.
+        if app.engine.live_turn(answer).is_none() {
+            if let Some(told) = told {
+                return Ok(told);
+            }
+            let visitor = asking.visitor.key();
+            app.visitors.limits.message(visitor, asking.chatbot.id)?;
         }
-        let visitor = asking.visitor.key();
-        app.visitors.limits.message(visitor, asking.chatbot.id)?;
     }
     let request = TurnRequest {
         session: SessionKey::Visitor {
