@@ -1,0 +1,117 @@
+// Calls that openapi.json does not hold yet. Each goes once it is described there.
+
+import type { components } from './schema';
+
+export type Role = 'owner' | 'admin' | 'agent' | 'viewer';
+export type Language = 'en' | 'ko';
+
+export interface Me {
+  person: { id: string; name: string; email: string; language: Language | null };
+  organizations: { id: string; name: string; role: Role }[];
+}
+
+export interface LinkShown {
+  kind: 'setup' | 'invitation' | 'reset';
+  organization: string | null;
+  email: string | null;
+  name?: string | null;
+  has_account: boolean;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+  email: string;
+  role: Role;
+  last_seen_at: string | null;
+  created_at: string;
+}
+
+export interface Invitation {
+  id: string;
+  email: string;
+  role: Role;
+  expires_at: string;
+  created_at: string;
+}
+
+export interface KeyInfo {
+  id: string;
+  name: string | null;
+  hint: string;
+  created_at: string;
+  last_used_at: string | null;
+}
+
+export interface Provider {
+  base_url: string | null;
+  api_key: string | null;
+  source: 'organization' | 'server' | 'none';
+}
+
+export interface ProviderTest {
+  ok: boolean;
+  message: string;
+  milliseconds: number;
+  models: string[];
+}
+
+export interface Usage {
+  chatbots: number;
+  items: number;
+  chunks: number;
+  storage_bytes: number;
+  messages: number;
+  tokens: number;
+  by_chatbot: { id: string; name: string; items: number; chunks: number; storage_bytes: number; messages: number; tokens: number }[];
+  health: {
+    version: string;
+    database: 'sqlite' | 'postgres';
+    storage: string;
+    jobs_open: number;
+    index_bytes: number;
+    uptime_seconds: number;
+  };
+}
+
+type Call<Reply, Body = never, Parameters = object> = {
+  parameters: Parameters;
+  responses: { 200: { content: { 'application/json': Reply } } };
+} & ([Body] extends [never] ? object : { requestBody: { content: { 'application/json': Body } } });
+type Named<K extends string> = { path: { [Name in K]: string } };
+
+export interface Upcoming {
+  '/api/account': { get: Call<Me>; patch: Call<Me, { name?: string; language?: Language }> };
+  '/api/account/sign-in': { post: Call<Me, { email: string; password: string }> };
+  '/api/account/sign-out': { post: Call<never> };
+  '/api/account/sign-out-everywhere': { post: Call<never> };
+  '/api/account/password': { post: Call<never, { current: string; new: string }> };
+  '/api/account/links/show': { post: Call<LinkShown, { token: string }> };
+  '/api/account/links/accept': {
+    post: Call<Me, { token: string; password: string; name?: string; email?: string; organization?: string }>;
+  };
+  '/api/external/organization': {
+    get: Call<{ organization: { id: string; name: string } }>;
+    patch: Call<{ organization: { id: string; name: string } }, { name: string }>;
+  };
+  '/api/external/people': {
+    get: Call<{ data: Person[]; invitations: Invitation[] }>;
+    post: Call<{ invitation: Invitation; link: string; sent: boolean }, { email: string; role: Role }>;
+  };
+  '/api/external/people/invitations/{id}': { delete: Call<never, never, Named<'id'>> };
+  '/api/external/people/{id}': { patch: Call<Person, { role: Role }, Named<'id'>>; delete: Call<never, never, Named<'id'>> };
+  '/api/external/people/{id}/reset-link': { post: Call<{ link: string; sent: boolean }, never, Named<'id'>> };
+  '/api/external/keys': { get: Call<{ data: KeyInfo[] }>; post: Call<{ key: string; data: KeyInfo }, { name?: string }> };
+  '/api/external/keys/{id}': { delete: Call<never, never, Named<'id'>> };
+  '/api/external/provider': {
+    get: Call<{ provider: Provider }>;
+    put: Call<{ provider: Provider }, { base_url?: string | null; api_key?: string | null }>;
+    delete: Call<never>;
+  };
+  '/api/external/provider/test': { post: Call<ProviderTest, { base_url?: string; api_key?: string }> };
+  '/api/external/provider/models': { get: Call<{ data: string[] }> };
+  '/api/external/usage': { get: Call<Usage> };
+  '/api/external/chatbot/{chatbotId}/duplicate': {
+    post: Call<components['schemas']['ChatbotReply'], { name?: string }, Named<'chatbotId'>>;
+  };
+}
