@@ -1,8 +1,7 @@
 // What a model, a document or a visitor wrote becomes text and harmless elements, nothing else.
 import { mount, unmount } from 'svelte';
 import { describe, expect, test } from 'vitest';
-import Markdown from '../src/Markdown.svelte';
-import { markdownReader, safeLink } from '../src/markdown';
+import { Markdown, markdownReader, safeLink } from '../src';
 
 async function drawn(text: string): Promise<HTMLElement> {
   const read = await markdownReader();
