@@ -81,7 +81,7 @@ type Call<Reply, Body = never, Parameters = object> = {
 type Named<K extends string> = { path: { [Name in K]: string } };
 
 export interface Upcoming {
-  '/api/account': { get: Call<Me>; patch: Call<Me, { name?: string; language?: Language }> };
+  '/api/account': { get: Call<Me>; patch: Call<Me, { name?: string; language?: Language | null }> };
   '/api/account/sign-in': { post: Call<Me, { email: string; password: string }> };
   '/api/account/sign-out': { post: Call<never> };
   '/api/account/sign-out-everywhere': { post: Call<never> };
