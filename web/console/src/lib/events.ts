@@ -1,7 +1,7 @@
 // What happens in the organization, as it happens: server-sent events over fetch, so that the header
 // which names the organization can be sent. A lost connection is taken up again.
 
-import { SseParser, type ServerEvent } from '@okra/chat';
+import { readEvents, type ServerEvent } from '@okra/chat';
 
 /** Opens the stream; throws where the server cannot be reached or refuses. */
 export type Open = (signal: AbortSignal) => Promise<Response>;
@@ -53,7 +53,7 @@ export class Events {
         const response = await this.open(running.signal);
         if (!first) this.#tell((listener) => listener.gap());
         failures = 0;
-        await this.#read(response);
+        for await (const event of readEvents(response)) this.#deliver(event);
       } catch {
         // Lost, refused or closed: the way on is the same, and pages show their own failures.
       }
@@ -62,17 +62,6 @@ export class Events {
       const delay = Math.min(WAITS.most, WAITS.first * 2 ** failures) * (0.5 + Math.random() / 2);
       failures += 1;
       await this.wait(delay, running.signal).catch(() => {});
-    }
-  }
-
-  async #read(response: Response): Promise<void> {
-    const reader = response.body?.getReader();
-    if (!reader) return;
-    const parser = new SseParser();
-    for (;;) {
-      const part = await reader.read();
-      if (part.done) return;
-      for (const event of parser.push(part.value)) this.#deliver(event);
     }
   }
 

@@ -1,6 +1,6 @@
 // The visitor API (`/api/public/chatbot/{slug}`), with every failure as a `ChatError`.
 
-import { SseParser, type ServerEvent } from './sse';
+import { readEvents, type ServerEvent } from './sse';
 
 /** Why a call failed: the server's word for it, and its sentence. */
 export class ChatError extends Error {
@@ -48,6 +48,9 @@ export interface Source {
   content?: string;
   similarity: number;
 }
+
+/** A passage as it stands in its document: without the lines on where that is. */
+export const passageText = (block: string): string => block.replace(/^Title: .*\nChunk: .*\n\n(Content:\n)?/, '');
 
 export type Rating = 'up' | 'down' | null;
 
@@ -157,22 +160,10 @@ export class VisitorApi {
   async *#stream(call: Promise<Response>, onopen: () => void): AsyncGenerator<ServerEvent> {
     const response = await call;
     onopen();
-    const reader = response.body?.getReader();
-    if (!reader) throw new ChatError(OFFLINE, 'no body');
-    const parser = new SseParser();
     try {
-      for (;;) {
-        let part;
-        try {
-          part = await reader.read();
-        } catch (cause) {
-          throw new ChatError(OFFLINE, String(cause));
-        }
-        if (part.done) return;
-        yield* parser.push(part.value);
-      }
-    } finally {
-      reader.cancel().catch(() => {});
+      yield* readEvents(response);
+    } catch (cause) {
+      throw new ChatError(OFFLINE, String(cause));
     }
   }
 }

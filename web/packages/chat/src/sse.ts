@@ -49,3 +49,19 @@ export class SseParser {
     return undefined;
   }
 }
+
+/** The events of an answer, until it ends; rejects where the connection is lost. */
+export async function* readEvents(response: Response): AsyncGenerator<ServerEvent> {
+  const reader = response.body?.getReader();
+  if (!reader) throw new Error('no body');
+  const parser = new SseParser();
+  try {
+    for (;;) {
+      const part = await reader.read();
+      if (part.done) return;
+      yield* parser.push(part.value);
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
