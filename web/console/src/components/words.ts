@@ -27,6 +27,9 @@ export default dictionary({
     limited: (seconds: number) => `Too many requests. Try again in ${seconds} s.`,
     forbidden: 'Your role does not allow this. Ask an owner or admin of the organization.',
     newWindow: 'opens in a new tab',
+    own: 'Other…',
+    ownFor: (label: string) => `${label}, in your own words`,
+    lookOnly: 'You can look at these settings. An owner or admin of the organization can change them.',
   },
   ko: {
     cancel: '취소',
@@ -54,5 +57,8 @@ export default dictionary({
     limited: (seconds) => `요청이 너무 많습니다. ${seconds}초 뒤에 다시 시도해 주세요.`,
     forbidden: '현재 역할로는 할 수 없습니다. 조직의 소유자나 관리자에게 문의하세요.',
     newWindow: '새 탭에서 열림',
+    own: '직접 입력…',
+    ownFor: (label) => `${label} 직접 입력`,
+    lookOnly: '이 설정은 보기만 할 수 있습니다. 조직의 소유자나 관리자가 바꿀 수 있습니다.',
   },
 });

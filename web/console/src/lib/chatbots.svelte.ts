@@ -5,6 +5,10 @@ import { Resource } from './resource.svelte';
 
 export type ChatbotSummary = components['schemas']['ChatbotSummary'];
 export type ChatbotDetails = components['schemas']['ChatbotDetails'];
+type ChatbotInput = components['schemas']['ChatbotInput'];
+
+/** What shall change of a chatbot: what is left out, in `settings` too, stays as it is. */
+export type ChatbotChange = Omit<ChatbotInput, 'id' | 'settings'> & { settings?: Partial<components['schemas']['Settings']> };
 
 export class Chatbots {
   readonly list: Resource<ChatbotSummary[]>;
@@ -34,6 +38,15 @@ export class Chatbots {
     this.changed((await body(call)).chatbot);
   }
 
+  async change(chatbotId: string, change: ChatbotChange): Promise<ChatbotDetails> {
+    // A merge patch: openapi.json marks fields that have a default as always there, which holds for answers only.
+    const input = change as ChatbotInput;
+    const call = this.api.PATCH('/api/external/chatbot/{chatbotId}', { params: { path: { chatbotId } }, body: input });
+    const { chatbot } = await body(call);
+    this.changed(chatbot);
+    return chatbot;
+  }
+
   /** Takes a chatbot as it now is into the list. */
   changed(chatbot: ChatbotSummary): void {
     const list = this.list.data;
@@ -61,6 +74,10 @@ export class OpenChatbot {
 
   get id(): string {
     return this.details.id;
+  }
+
+  async change(change: ChatbotChange): Promise<void> {
+    this.details = await this.chatbots.change(this.id, change);
   }
 
   /** Takes the chatbot as a change's answer gives it. */
