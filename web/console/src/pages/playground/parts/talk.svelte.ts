@@ -1,0 +1,122 @@
+// A conversation with a chatbot that is tried out: its turns, and how each came about.
+
+import { readEvents, type ServerEvent } from '@okra/chat';
+import { ApiError, OFFLINE, type components } from '@okra/client';
+
+export type Passage = components['schemas']['CitedSource'];
+type Message = components['schemas']['MessageBody'];
+
+/** Milliseconds since the question, as the server measured them. */
+export interface Timings {
+  retrieval: number;
+  first_text: number | null;
+  total: number;
+}
+
+/** Who wrote an answer: a model; nobody, since it is a stored one or a passage word for word; or it is none. */
+export type AnsweredBy = 'model' | 'qna' | 'passage' | 'nothing';
+
+/** How an answer came about; what a failed or stopped turn does not tell is left out. */
+export interface Facts {
+  by?: AnsweredBy;
+  model?: string;
+  tokens?: number;
+  timings?: Timings;
+}
+
+export interface Turn {
+  key: number;
+  question: string;
+  answer: string;
+  state: 'writing' | 'complete' | 'cancelled' | 'failed';
+  /** What the answer was given to rest on; undefined until it has been looked for. */
+  passages: readonly Passage[] | undefined;
+  facts: Facts;
+  error: ApiError | undefined;
+}
+
+/** Sends what is asked; throws an `ApiError` where that fails. */
+export type Ask = (body: object, signal: AbortSignal) => Promise<Response>;
+
+export class Talk {
+  turns = $state.raw<readonly Turn[]>([]);
+  readonly busy = $derived(this.turns.at(-1)?.state === 'writing');
+  #session: string | undefined;
+  #running: AbortController | undefined;
+  #keys = 0;
+
+  constructor(private readonly send: Ask) {}
+
+  /** Asks; does nothing while an answer is being written. Resolves when the answer has ended. */
+  async ask(question: string): Promise<void> {
+    const content = question.trim();
+    if (!content || this.busy) return;
+    const key = ++this.#keys;
+    const turn: Turn = { key, question: content, answer: '', state: 'writing', passages: undefined, facts: {}, error: undefined };
+    this.turns = [...this.turns, turn];
+    const running = new AbortController();
+    this.#running = running;
+    try {
+      const asked = { platform: 'playground', messages: [{ role: 'user', content }], session_id: this.#session };
+      for await (const event of readEvents(await this.send(asked, running.signal))) {
+        if (running.signal.aborted) break;
+        this.#take(key, event);
+      }
+      // Every answer says that it has ended: one that only stops was cut off.
+      if (this.#turn(key)?.state === 'writing') throw new ApiError(OFFLINE, 'the stream ended early', 0);
+    } catch (thrown) {
+      if (this.#turn(key)?.state !== 'writing') return;
+      if (running.signal.aborted) this.#change(key, { state: 'cancelled' });
+      else this.#change(key, { state: 'failed', error: ApiError.from(thrown) });
+    }
+  }
+
+  /** Asks the last question once more, in place of the answer that failed or was stopped. */
+  async retry(): Promise<void> {
+    const last = this.turns.at(-1);
+    if (!last || this.busy) return;
+    this.turns = this.turns.slice(0, -1);
+    await this.ask(last.question);
+  }
+
+  /** Stops the answer that is being written; what there is of it stays. */
+  stop(): void {
+    this.#running?.abort();
+  }
+
+  /** Forgets the conversation: the next question begins another. */
+  restart(): void {
+    this.stop();
+    this.turns = [];
+    this.#session = undefined;
+  }
+
+  #take(key: number, { name, data }: ServerEvent): void {
+    const turn = this.#turn(key);
+    if (!turn) return; // it was begun anew meanwhile
+    const told = JSON.parse(data);
+    if (name === 'session') this.#session = told.session_id;
+    else if (name === 'sources') this.#change(key, { passages: told.sources });
+    else if (name === 'delta') this.#change(key, { answer: turn.answer + told.content });
+    else if (name === 'done') this.#change(key, { state: 'complete', answer: told.content, facts: factsOf(told) });
+    else if (name === 'error') this.#change(key, { state: 'failed', error: new ApiError(told.code, told.error, 0, told.details) });
+  }
+
+  #turn(key: number): Turn | undefined {
+    return this.turns.find((turn) => turn.key === key);
+  }
+
+  #change(key: number, change: Partial<Turn>): void {
+    this.turns = this.turns.map((turn) => (turn.key === key ? { ...turn, ...change } : turn));
+  }
+}
+
+function factsOf({ model, tokens_used, metadata }: Message): Facts {
+  const { answered_by, timings_ms } = metadata as { answered_by?: AnsweredBy | null; timings_ms?: Timings };
+  return {
+    tokens: tokens_used,
+    ...(answered_by ? { by: answered_by } : {}),
+    ...(model ? { model } : {}),
+    ...(timings_ms ? { timings: timings_ms } : {}),
+  };
+}
