@@ -14,6 +14,7 @@ compile_error!(
 mod apt;
 mod bench;
 mod cargo;
+mod dev;
 mod openapi;
 mod postgres;
 mod serve;
@@ -37,6 +38,12 @@ const COMMANDS: &[Command] = &[
         summary: "build okra and start the server",
         help: serve::HELP,
         run: serve::run,
+    },
+    Command {
+        name: "dev",
+        summary: "start the server and the console with hot reload",
+        help: dev::HELP,
+        run: dev::run,
     },
     Command {
         name: "test",

@@ -42,6 +42,16 @@ pub fn test_parts(read: &mut dyn FnMut(&str)) -> Result<(), String> {
     npm_read(&["run", "--silent", "test"], &[], read)
 }
 
+/// Vite's development server for the console, which passes on to the server at `okra` what is not the console's.
+pub fn console_dev(okra: &str) -> Command {
+    // Not by npm, which would leave it running when it is killed itself.
+    let mut vite = Command::new("node");
+    vite.arg("../node_modules/vite/bin/vite.js")
+        .current_dir(folder().join("console"))
+        .env("OKRA_URL", okra);
+    vite
+}
+
 /// Runs the end-to-end tests in Chromium against the server `okra`.
 pub fn test_whole(okra: &Path, read: &mut dyn FnMut(&str)) -> Result<(), String> {
     let chromium = chromium()?;

@@ -1,4 +1,4 @@
-//! The web parts that are compiled into the binary: the widget and its assets.
+//! The web parts that are compiled into the binary: the widget, the console, and their assets.
 //!
 //! `npm run build` in `web/` lays them into `web/dist`, each text with a `.br` and a `.gz` beside
 //! it. A name with a hash never changes its content, so browsers keep those for good; the others
@@ -6,8 +6,8 @@
 
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use okra_domain::{Error, ErrorKind};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -32,6 +32,58 @@ pub async fn hashed(Path(file): Path<String>, headers: HeaderMap) -> Response {
 /// The widget's script, whose address sites have on their pages.
 pub async fn widget(headers: HeaderMap) -> Response {
     serve("widget.js", &headers, "public, max-age=300")
+}
+
+/// The paths of the console's pages, as its router has them (`web/console/src/routes.ts`).
+pub const CONSOLE: [&str; 10] = [
+    "/sign-in",
+    "/link",
+    "/account",
+    "/overview",
+    "/chatbots",
+    "/chatbots/{*page}",
+    "/conversations",
+    "/conversations/{*page}",
+    "/settings",
+    "/settings/{*page}",
+];
+
+/// What the console's page may do: nothing but what comes from this server, except for pictures that
+/// builders named. No script or style stands in the page itself.
+const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data: blob: https: http:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; \
+    frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Whether this binary was built with the console.
+pub fn has_console() -> bool {
+    Dist::get("console.html").is_some()
+}
+
+/// The console. Its script draws the page that the path names.
+pub async fn console(headers: HeaderMap) -> Response {
+    let mut response = serve("console.html", &headers, "no-cache");
+    let set = response.headers_mut();
+    let mut guard = |name, value| set.insert(name, HeaderValue::from_static(value));
+    guard(header::CONTENT_SECURITY_POLICY, CONSOLE_POLICY);
+    guard(header::X_FRAME_OPTIONS, "DENY");
+    guard(header::REFERRER_POLICY, "same-origin");
+    set.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    response
+}
+
+/// The front door: the console for browsers, the reference for programs and where there is no console.
+pub async fn index(headers: HeaderMap) -> Response {
+    let accepts = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
+    let page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
+    let mut response = match page && has_console() {
+        true => console(headers).await,
+        false => Redirect::temporary("/docs").into_response(),
+    };
+    let varies = HeaderValue::from_static("accept, accept-encoding");
+    response.headers_mut().insert(header::VARY, varies);
+    response
 }
 
 fn serve(name: &str, headers: &HeaderMap, kept: &str) -> Response {

@@ -5,7 +5,7 @@
 
 pub mod access;
 pub mod app;
-mod assets;
+pub mod assets;
 mod avatar;
 pub mod cli;
 mod client_address;

@@ -130,8 +130,9 @@ pub fn router(app: App) -> Router {
         .route("/assets/{file}", get(assets::hashed))
         .route("/c/{slug}", get(pages::hosted))
         .route("/files/chatbot/{chatbotId}/{file}", get(avatars::show))
+        .route("/", get(assets::index))
+        .merge(console())
         // Operators and their monitoring.
-        .route("/", get(health::index))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
@@ -142,6 +143,14 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(telemetry::observe))
         .with_state(app)
+}
+
+/// The pages of the console, which are one page to the server.
+fn console() -> Router<App> {
+    let pages = assets::CONSOLE.into_iter();
+    pages.fold(Router::new(), |router, path| {
+        router.route(path, get(assets::console))
+    })
 }
 
 async fn unknown_path() -> ApiError {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 
 use crate::app::App;
@@ -67,9 +67,4 @@ pub async fn docs(State(app): State<App>) -> Response {
     let policy = reference::CONTENT_SECURITY_POLICY;
     let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
     (headers, Html(app.spec.page.clone())).into_response()
-}
-
-/// Until there is a console, the front door leads to the reference.
-pub async fn index() -> Redirect {
-    Redirect::temporary("/docs")
 }

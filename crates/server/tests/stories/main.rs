@@ -11,6 +11,7 @@ mod access;
 mod avatars;
 mod chat;
 mod chatbots;
+mod console;
 mod hostile;
 mod knowledge;
 mod openapi;
