@@ -10,6 +10,7 @@ import { Toasts } from './lib/toasts.svelte';
 import { PATHS } from './routes';
 
 const options = {
+  base: location.origin,
   organization: () => session.organization?.id,
   onSignedOut: () => {
     session.me = undefined;
@@ -26,5 +27,5 @@ export const events = new Events((signal) => call('/api/external/events', { sign
 
 /** A call that openapi.json cannot describe, such as a stream; fails as those of `api` do. */
 export function call(path: string, init?: RequestInit): Promise<Response> {
-  return send(new Request(path, init), options);
+  return send(new Request(new URL(path, location.origin), init), options);
 }
