@@ -1,5 +1,7 @@
 // Where the console is, and how it gets elsewhere: the browser's history, with typed paths.
 
+import { untrack } from 'svelte';
+
 /** The names of the parameters in a path such as `/chatbots/:chatbot/knowledge`. */
 export type Parameters<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
   ? Name | Parameters<`/${Rest}`>
@@ -95,10 +97,12 @@ export class Router<Paths extends Record<string, string>> {
   async go(href: string, how: { replace?: boolean; unguarded?: boolean } = {}): Promise<boolean> {
     if (!how.unguarded && !(await this.#mayLeave())) return false;
     this.#guard = undefined;
-    const to = new URL(href, this.url);
+    // Effects may go elsewhere: that does not make them depend on where we are.
+    const from = untrack(() => this.url);
+    const to = new URL(href, from);
     if (!how.replace) this.#step += 1;
     this.browser.history[how.replace ? 'replaceState' : 'pushState']({ step: this.#step }, '', to);
-    const same = to.pathname === this.url.pathname;
+    const same = to.pathname === from.pathname;
     this.#read();
     if (!same && !to.hash) this.browser.scrollTo(0, 0);
     return true;
@@ -106,7 +110,7 @@ export class Router<Paths extends Record<string, string>> {
 
   /** Changes the query of the page we are on, such as its filters, without a step in the history. */
   query(change: Record<string, string | undefined>): void {
-    const to = new URL(this.url);
+    const to = untrack(() => new URL(this.url));
     for (const [name, value] of Object.entries(change)) {
       if (value) to.searchParams.set(name, value);
       else to.searchParams.delete(name);
@@ -124,9 +128,10 @@ export class Router<Paths extends Record<string, string>> {
   }
 
   #read(): void {
-    const before = this.url;
-    this.url = new URL(this.browser.location.href);
-    if (before.origin === this.url.origin && before.pathname !== this.url.pathname) this.moved = true;
+    const before = untrack(() => this.url);
+    const now = new URL(this.browser.location.href);
+    this.url = now;
+    if (before.origin === now.origin && before.pathname !== now.pathname) this.moved = true;
   }
 
   async #mayLeave(): Promise<boolean> {

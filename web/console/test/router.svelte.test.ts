@@ -1,3 +1,4 @@
+import { flushSync } from 'svelte';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Router, fill, match } from '../src/lib/router.svelte';
 
@@ -57,6 +58,19 @@ test('it goes to pages, and knows that the focus has to follow', async () => {
   history.back();
   await back;
   expect(router.match?.name).toBe('home');
+});
+
+test('an effect that goes elsewhere runs once', () => {
+  const router = open();
+  const run = vi.fn(() => void router.go('/bots', { replace: true, unguarded: true }));
+  const stop = $effect.root(() => {
+    $effect(run);
+  });
+  flushSync();
+  flushSync();
+  stop();
+  expect(run).toHaveBeenCalledOnce();
+  expect(router.match?.name).toBe('bots');
 });
 
 test('filters change the address without a step in the history', () => {
