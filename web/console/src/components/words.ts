@@ -30,6 +30,10 @@ export default dictionary({
     own: 'Other…',
     ownFor: (label: string) => `${label}, in your own words`,
     lookOnly: 'You can look at these settings. An owner or admin of the organization can change them.',
+    pages: 'Pages',
+    previous: 'Previous page',
+    next: 'Next page',
+    range: (first: string, last: string, total: string) => `${first}–${last} of ${total}`,
   },
   ko: {
     cancel: '취소',
@@ -60,5 +64,9 @@ export default dictionary({
     own: '직접 입력…',
     ownFor: (label) => `${label} 직접 입력`,
     lookOnly: '이 설정은 보기만 할 수 있습니다. 조직의 소유자나 관리자가 바꿀 수 있습니다.',
+    pages: '페이지',
+    previous: '이전 페이지',
+    next: '다음 페이지',
+    range: (first, last, total) => `${total}개 중 ${first}–${last}`,
   },
 });
