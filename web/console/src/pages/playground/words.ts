@@ -49,7 +49,7 @@ export default dictionary({
     similarityMeans: 'The percentage says how likely a passage is the right one.',
   },
   ko: {
-    title: '플레이그라운드',
+    title: '시험해 보기',
     lead: '방문자처럼 질문하고, 답마다 무엇에 근거했는지 확인하세요. 여기서 나눈 대화는 개요에 집계되지 않습니다.',
     restart: '처음부터',
     inactive: '이 챗봇은 꺼져 있어 방문자에게 보이지 않습니다.',
