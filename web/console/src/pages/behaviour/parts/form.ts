@@ -1,0 +1,72 @@
+// A chatbot's behaviour as a form, and back as the change to send.
+
+import type { ChatbotChange, ChatbotDetails } from '../../../lib/chatbots.svelte';
+
+/** A suggestion while it is edited; `key` stays with it wherever it is moved. */
+export interface Suggestion {
+  key: number;
+  text: string;
+}
+
+export interface Behaviour {
+  name: string;
+  description: string;
+  active: boolean;
+  is_public: boolean;
+  prompt: string;
+  style: string;
+  tone: string;
+  model: string;
+  greeting: string;
+  suggestions: Suggestion[];
+  asksEmail: boolean;
+  usesTools: boolean;
+}
+
+export function behaviourOf({ settings, personality_config, ...details }: ChatbotDetails): Behaviour {
+  return {
+    name: details.name,
+    description: details.description ?? '',
+    active: details.active,
+    is_public: details.is_public,
+    prompt: settings.prompt,
+    style: personality_config.style ?? '',
+    tone: personality_config.tone ?? '',
+    model: settings.model,
+    greeting: settings.greeting,
+    suggestions: (details.suggestions ?? []).map((text, key) => ({ key, text })),
+    asksEmail: settings.isRequestUserInfoEnabled,
+    usesTools: settings.isToolEnabled,
+  };
+}
+
+/** What to send for the fields that were changed; an emptied text goes back to its default. */
+export function changeOf(changed: Partial<Behaviour>): ChatbotChange {
+  const { name, active, is_public, prompt, model, greeting } = changed;
+  const settings = defined({ prompt, model, greeting, isRequestUserInfoEnabled: changed.asksEmail, isToolEnabled: changed.usesTools });
+  const personality = defined({ style: orNull(changed.style), tone: orNull(changed.tone) });
+  const suggestions = changed.suggestions?.map(({ text }) => text.trim()).filter(Boolean);
+  return defined({
+    name,
+    active,
+    is_public,
+    suggestions,
+    description: orNull(changed.description),
+    settings: Object.keys(settings).length > 0 ? settings : undefined,
+    personality_config: Object.keys(personality).length > 0 ? personality : undefined,
+  }) as ChatbotChange;
+}
+
+/** A list with the entry at `from` moved to `to`; the same list where that is no place in it. */
+export function moved<T>(list: readonly T[], from: number, to: number): T[] {
+  const next = [...list];
+  if (to < 0 || to >= list.length) return next;
+  next.splice(to, 0, ...next.splice(from, 1));
+  return next;
+}
+
+const orNull = (text: string | undefined): string | null | undefined => (text === undefined ? undefined : text.trim() || null);
+
+function defined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
