@@ -22,10 +22,13 @@ use okra_domain::Secret;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::error::ProviderError;
-use crate::http::{Endpoint, EndpointConfig, Post};
+use crate::error::{ProviderError, ProviderErrorKind};
+use crate::http::{Endpoint, EndpointConfig, Post, Reach};
 
 pub use stream::ChatStream;
+
+/// Longest list of models that is read, in bytes; the longest known has some 500 KB.
+const MAX_LIST: usize = 4 * 1024 * 1024;
 
 /// A provider's chat models.
 pub struct ChatModel {
@@ -41,6 +44,8 @@ pub struct ChatModelConfig {
     pub base_url: String,
     /// The key for requests that bring none of their own. Servers without keys need none.
     pub api_key: Option<Secret>,
+    /// Where the provider may be.
+    pub reach: Reach,
     /// How long is waited for what.
     pub patience: Patience,
     /// Pause before the one retry, where the provider asks for none.
@@ -154,6 +159,7 @@ impl ChatModel {
             key: config.api_key.as_ref(),
             connect_timeout: config.patience.connect,
             retry_pause: config.retry_pause,
+            reach: &config.reach,
             gzip: false,
         })?;
         Ok(Self {
@@ -167,6 +173,23 @@ impl ChatModel {
     /// closes the connection to the provider at once.
     pub async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         self.answer(&request, true).await
+    }
+
+    /// The names of the models that the provider offers, sorted, within `patience`.
+    pub async fn models(&self, patience: Duration) -> Result<Vec<String>, ProviderError> {
+        let listed = tokio::time::timeout(patience, self.endpoint.get("models", MAX_LIST));
+        let listed = listed
+            .await
+            .map_err(|_| stream::timed_out("did not answer in time"))??;
+        let models = listed["data"].as_array().ok_or_else(|| {
+            let message = "The model provider's list of models has no \"data\".";
+            ProviderError::new(ProviderErrorKind::Malformed, message)
+        })?;
+        let names = models.iter().filter_map(|model| model["id"].as_str());
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 
     /// Asks for a whole answer. Dropping the future closes the connection.
@@ -248,6 +271,7 @@ impl ChatModelConfig {
         Self {
             base_url: base_url.into(),
             api_key: None,
+            reach: Reach::Anywhere,
             patience: Patience::default(),
             retry_pause: Duration::from_millis(250),
         }

@@ -1,21 +1,49 @@
 //! The HTTP half of an OpenAI-compatible API, shared by the chat model and the embedder: the
 //! address, the pooled client, the key, the one retry, and what an error answer says.
 
+use std::fmt;
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use okra_domain::Secret;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
 };
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, ClientBuilder, Response, Url};
 use serde_json::Value;
+use url::Host;
 
 use crate::error::{ProviderError, ProviderErrorKind};
 
 /// Longest part of an error answer that is read, in bytes.
 const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// Which addresses a provider may be at.
+#[derive(Clone, Default)]
+pub enum Reach {
+    /// Any: whoever chose the provider runs the server.
+    #[default]
+    Anywhere,
+    /// Those that this holds of, whatever a name resolves to, and no proxy in between.
+    Only(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>),
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anywhere => "Anywhere",
+            Self::Only(_) => "Only(…)",
+        })
+    }
+}
+
+/// What is said of an address that may not be reached.
+const OUT_OF_REACH: &str = "this address is inside a private network, which this server's operator \
+                            has not opened to providers (provider_allow, OKRA_PROVIDER_ALLOW)";
 
 /// One provider's API: its address and the pooled client that talks to it.
 pub(crate) struct Endpoint {
@@ -31,6 +59,8 @@ pub(crate) struct EndpointConfig<'a> {
     pub key: Option<&'a Secret>,
     pub connect_timeout: Duration,
     pub retry_pause: Duration,
+    /// Where the provider may be.
+    pub reach: &'a Reach,
     /// Whether compressed answers are asked for. Not for token streams: a proxy that compresses
     /// them tends to hold tokens back.
     pub gzip: bool,
@@ -53,11 +83,12 @@ impl Endpoint {
         let base = base_url(config.base_url)?;
         // Redirects are refused, not followed: a POST turned into a GET elsewhere is never what
         // the operator meant, and the key would travel with it.
-        let client = Client::builder()
+        let builder = Client::builder()
             .connect_timeout(config.connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .gzip(config.gzip)
-            .user_agent(concat!("okra/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("okra/", env!("CARGO_PKG_VERSION")));
+        let client = within(builder, config.reach, &base)?
             .build()
             .map_err(|error| {
                 ProviderError::new(
@@ -90,6 +121,31 @@ impl Endpoint {
             return Ok(response);
         }
         Err(refusal(response, key).await)
+    }
+
+    /// Asks for what is at `path`, a JSON document of `limit` bytes at most.
+    pub(crate) async fn get(&self, path: &str, limit: usize) -> Result<Value, ProviderError> {
+        let key = self.key_for(None);
+        let mut request = self
+            .client
+            .get(self.url(path))
+            .header(ACCEPT, "application/json");
+        if let Some(key) = key {
+            request = request.header(AUTHORIZATION, bearer(key.expose().trim())?);
+        }
+        let response = request.send().await.map_err(|error| self.unsent(&error))?;
+        if !response.status().is_success() {
+            return Err(refusal(response, key).await);
+        }
+        let mut response = response;
+        let body = read_body(&mut response, limit).await?;
+        serde_json::from_slice(&body).map_err(|_| {
+            let message = format!(
+                "{} answers, but not with JSON; is this the API's address?",
+                self.base.origin().ascii_serialization()
+            );
+            ProviderError::new(ProviderErrorKind::Malformed, message)
+        })
     }
 
     /// Makes the call, and once more after a pause where that may help: the connection failed, or
@@ -144,6 +200,49 @@ impl Endpoint {
             )
         };
         ProviderError::new(ProviderErrorKind::Connect, message)
+    }
+}
+
+/// The client, kept to what is within reach. An address that is written out is never looked up, so
+/// it is checked here; names are checked by what they resolve to, each time.
+fn within(
+    builder: ClientBuilder,
+    reach: &Reach,
+    base: &Url,
+) -> Result<ClientBuilder, ProviderError> {
+    let Reach::Only(permits) = reach else {
+        return Ok(builder);
+    };
+    let literal = match base.host() {
+        Some(Host::Ipv4(ip)) => Some(ip.into()),
+        Some(Host::Ipv6(ip)) => Some(ip.into()),
+        Some(Host::Domain(_)) | None => None,
+    };
+    if literal.is_some_and(|ip| !permits(ip)) {
+        let message = format!("The model provider could not be reached: {OUT_OF_REACH}.");
+        return Err(ProviderError::new(
+            ProviderErrorKind::NotConfigured,
+            message,
+        ));
+    }
+    let resolver = Within(permits.clone());
+    Ok(builder.no_proxy().dns_resolver(Arc::new(resolver)))
+}
+
+/// Looks names up and keeps only the addresses that may be connected to.
+struct Within(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl Resolve for Within {
+    fn resolve(&self, name: Name) -> Resolving {
+        let permits = self.0.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found: Vec<SocketAddr> = found.filter(|it| permits(it.ip())).collect();
+            match found.is_empty() {
+                true => Err(OUT_OF_REACH.into()),
+                false => Ok(Box::new(found.into_iter()) as Addrs),
+            }
+        })
     }
 }
 

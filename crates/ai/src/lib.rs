@@ -9,3 +9,5 @@ pub mod chat;
 pub mod embed;
 pub mod error;
 mod http;
+
+pub use http::Reach;

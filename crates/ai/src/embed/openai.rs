@@ -66,6 +66,7 @@ impl OpenAiEmbedder {
             key: config.api_key.as_ref(),
             connect_timeout: config.connect_timeout,
             retry_pause: config.retry_pause,
+            reach: &crate::Reach::Anywhere,
             gzip: true,
         })?;
         Ok(Self {
