@@ -14,6 +14,7 @@ pub use slug::{parse_slug, slug_candidates, slug_from_name};
 
 use crate::error::{Error, Result};
 use crate::origin::OriginPattern;
+use crate::provider::Provider;
 use crate::{ChatbotId, OrganizationId, Secret, Timestamp};
 
 /// One chatbot, as stored. Obtained only through its organization, so holding one is the right to
@@ -44,8 +45,10 @@ pub struct Chatbot {
     pub voice_widget_config: Option<VoiceWidgetConfig>,
     /// The avatar's file name in blob storage, `<uuid>.jpg`.
     pub avatar: Option<String>,
-    /// A provider key used for this chatbot in place of the server's.
+    /// A key used for this chatbot in place of the provider's.
     pub openai_api_key: Option<Secret>,
+    /// The provider that its organization uses in place of the server's.
+    pub provider: Option<Provider>,
     /// The sites, other than Okra's own pages, that may show the chatbot.
     pub allowed_origins: Vec<OriginPattern>,
     /// The key with which a site's server vouches for who its visitors are; `None` until asked for.
@@ -99,11 +102,47 @@ impl Chatbot {
             voice_widget_config: None,
             avatar: None,
             openai_api_key: None,
+            provider: None,
             allowed_origins: Vec::new(),
             identity_secret: None,
             knowledge_version: 0,
             created_at: now,
             updated_at: now,
+        })
+    }
+
+    /// A chatbot that is set up like this one, under a name of its own or "… (copy)". Left behind is
+    /// what makes a chatbot known or trusted: slug, hosted page, allowed origins, provider key and
+    /// identity secret.
+    pub fn copied(&self, name: Option<&str>, now: Timestamp) -> Result<Self> {
+        let name = match name {
+            Some(name) => parse_name(name)?,
+            None => {
+                let kept: String = self.name.chars().take(MAX_NAME_CHARS - 7).collect();
+                format!("{} (copy)", kept.trim_end())
+            }
+        };
+        let id = ChatbotId::new();
+        let voice = self
+            .voice_widget_config
+            .clone()
+            .map(|voice| VoiceWidgetConfig {
+                agent_id: id.to_string(),
+                ..voice
+            });
+        Ok(Self {
+            id,
+            slug: slug_from_name(&name),
+            name,
+            is_public: false,
+            voice_widget_config: voice,
+            openai_api_key: None,
+            allowed_origins: Vec::new(),
+            identity_secret: None,
+            knowledge_version: 0,
+            created_at: now,
+            updated_at: now,
+            ..self.clone()
         })
     }
 
@@ -144,13 +183,16 @@ impl Chatbot {
     }
 }
 
+/// The most characters of a chatbot's name.
+const MAX_NAME_CHARS: usize = 100;
+
 /// Checks a chatbot's name: 1 to 100 characters, trimmed.
 fn parse_name(name: &str) -> Result<String> {
     let name = name.trim();
     if name.is_empty() {
         return Err(Error::invalid_field("name", "must not be empty"));
     }
-    at_most("name", name, 100)?;
+    at_most("name", name, MAX_NAME_CHARS)?;
     if name.chars().any(char::is_control) {
         return Err(Error::invalid_field("name", "must be a single line"));
     }
@@ -176,17 +218,18 @@ fn changed_key(current: Option<&Secret>, given: Option<Secret>) -> Result<Option
         return Ok(Some(current.clone()));
     }
     if let Some(given) = &given {
-        check_provider_key(given)?;
+        check_provider_key("openai_api_key", given)?;
     }
     Ok(given)
 }
 
-fn check_provider_key(key: &Secret) -> Result<()> {
+/// Checks a key that is sent to a provider.
+pub(crate) fn check_provider_key(field: &str, key: &Secret) -> Result<()> {
     let key = key.expose();
     let printable = key.bytes().all(|byte| byte.is_ascii_graphic());
     if key.is_empty() || key.len() > 512 || !printable {
         let problem = "must be 1 to 512 visible ASCII characters without spaces";
-        return Err(Error::invalid_field("openai_api_key", problem));
+        return Err(Error::invalid_field(field, problem));
     }
     Ok(())
 }
@@ -238,6 +281,23 @@ mod tests {
         let twice = once.changed(change, Timestamp(3)).expect("valid");
         assert_eq!(twice.settings.prompt, Settings::default().prompt);
         assert_eq!(twice.settings.snippet.header, "Help");
+    }
+
+    #[test]
+    fn a_copy_has_a_name_that_fits_and_no_keys() {
+        let mut original = bot();
+        original.is_public = true;
+        original.openai_api_key = Some(Secret::new("sk-1234567890abcdef"));
+        let copy = original.copied(None, Timestamp(2)).expect("a copy");
+        assert_eq!(
+            (copy.name.as_str(), copy.slug.as_str()),
+            ("Shop helper (copy)", "shop-helper-copy")
+        );
+        assert!(!copy.is_public && copy.openai_api_key.is_none() && copy.id != original.id);
+        original.name = "가".repeat(100);
+        let copy = original.copied(None, Timestamp(2)).expect("a copy");
+        assert_eq!(copy.name.chars().count(), 100);
+        assert!(original.copied(Some(" "), Timestamp(2)).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
 /// A moment: microseconds since the Unix epoch, in UTC.
@@ -21,6 +21,32 @@ impl Timestamp {
     /// The moment `duration` before this one.
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(micros(duration)))
+    }
+
+    /// The moment that RFC 3339 text names, such as `2025-01-22T04:30:45Z`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self(time.timestamp_micros()))
+    }
+
+    /// The beginning of a day in UTC, such as `2025-01-22`.
+    pub fn parse_day(text: &str) -> Option<Self> {
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        let beginning = day.and_time(NaiveTime::MIN).and_utc();
+        Some(Self(beginning.timestamp_micros()))
+    }
+
+    /// The day in UTC, such as `2025-01-22`.
+    pub fn day(self) -> String {
+        let time = DateTime::<Utc>::from_timestamp_micros(self.0).unwrap_or_default();
+        time.format("%Y-%m-%d").to_string()
+    }
+
+    /// The beginning of the month in UTC.
+    pub fn month(self) -> Self {
+        let time = DateTime::<Utc>::from_timestamp_micros(self.0).unwrap_or_default();
+        let first = time.date_naive().with_day(1).unwrap_or_default();
+        Self(first.and_time(NaiveTime::MIN).and_utc().timestamp_micros())
     }
 
     /// The time from `earlier` to this moment; zero where `earlier` is later.
@@ -93,6 +119,23 @@ mod tests {
         let check = |micros, expected: &str| assert_eq!(Timestamp(micros).to_string(), expected);
         check(1_737_520_245_790_337, "2025-01-22T04:30:45.790337+00:00");
         check(0, "1970-01-01T00:00:00.000000+00:00");
+    }
+
+    #[test]
+    fn moments_and_days_are_read_as_written() {
+        let moment = Timestamp::parse("2025-01-22T13:30:45.790337+09:00");
+        assert_eq!(moment, Some(Timestamp(1_737_520_245_790_337)));
+        let day = Timestamp::parse_day("2025-01-22").expect("a day");
+        assert_eq!(day.to_string(), "2025-01-22T00:00:00.000000+00:00");
+        let moment = moment.expect("a moment");
+        assert_eq!(moment.day(), "2025-01-22");
+        assert_eq!(Some(moment.month()), Timestamp::parse_day("2025-01-01"));
+        for odd in ["", "2025-13-01", "yesterday", "2025-01-22 04:30"] {
+            assert_eq!(
+                (Timestamp::parse(odd), Timestamp::parse_day(odd)),
+                (None, None)
+            );
+        }
     }
 
     #[test]

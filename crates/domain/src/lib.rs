@@ -9,6 +9,7 @@ pub mod id;
 pub mod knowledge;
 pub mod origin;
 pub mod page;
+pub mod provider;
 pub mod secret;
 pub mod session;
 

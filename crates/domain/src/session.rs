@@ -1,5 +1,7 @@
 //! Sessions and messages: what was said, by whom, resting on which sources.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -109,6 +111,37 @@ pub struct Feedback {
     pub rating: Rating,
     /// Why, in the visitor's words.
     pub comment: Option<String>,
+}
+
+/// The platform of conversations that builders have with their own chatbots: the overview counts
+/// none of them.
+pub const PLAYGROUND: &str = "playground";
+
+/// How well a question was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The answer rests on at least one passage that is likely enough to answer from.
+    Answered,
+    /// The knowledge held nothing likely enough.
+    Unanswered,
+    /// There was no whole answer, because something failed.
+    Failed,
+}
+
+words!(Outcome { Answered = "answered", Unanswered = "unanswered", Failed = "failed" });
+
+/// What is counted of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// How well the question was served; `None` where that cannot be told, because the turn was
+    /// stopped before anything was looked for.
+    pub outcome: Option<Outcome>,
+    /// From the question to the end of the answer; `None` where the answer is not whole.
+    pub took: Option<Duration>,
+    /// The message that it answers.
+    pub question: Option<MessageId>,
 }
 
 /// One message of a session.

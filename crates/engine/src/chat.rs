@@ -11,7 +11,7 @@ use okra_ai::chat::{ChatDelta, ChatRequest};
 use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::session::{CitedSource, Message, SenderType, Session};
+use okra_domain::session::{AnswerFacts, CitedSource, Message, Outcome, SenderType, Session};
 use okra_domain::{Error, ErrorKind, MessageId};
 use okra_store::sessions::{OpenTurn, SessionKey, UserMessage};
 use serde_json::{Map, Value, json};
@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::extractive::{self, Kind};
 use crate::prompt::{self, Said};
+use crate::providers::Chosen;
 use crate::retrieve::Passage;
 use crate::{Engine, Fallback};
 
@@ -106,6 +107,8 @@ struct Draft {
     text: String,
     sources: Vec<CitedSource>,
     answered_by: Option<&'static str>,
+    /// Whether a passage is likely enough to answer from; `None` until that was looked for.
+    grounded: Option<bool>,
     model: Option<String>,
     provider: Option<String>,
     tokens: i64,
@@ -189,16 +192,13 @@ impl Engine {
 
     async fn generate(&self, turn: &Running, draft: &mut Draft) -> Result<()> {
         let options = &self.parts.options;
-        let own_key = turn.chatbot.openai_api_key.is_some();
-        let provider = options
-            .provider
-            .clone()
-            .or(own_key.then(|| "openai".to_owned()));
+        let provider = self.chosen(&turn.chatbot).map_err(provider_error)?;
         if provider.is_none() && options.fallback == Fallback::Error {
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                "No model provider is configured. Set OPENAI_API_KEY, or OPENAI_BASE_URL for \
-                 another server, or OKRA_LLM_FALLBACK=extractive.",
+                "No model provider is configured. Set one for the organization (PUT \
+                 /api/external/provider), or OPENAI_API_KEY, or OPENAI_BASE_URL for another \
+                 server, or OKRA_LLM_FALLBACK=extractive.",
             ));
         }
         let minimum = MIN_SIMILARITY;
@@ -206,10 +206,11 @@ impl Engine {
             .retrieve(&turn.chatbot, &turn.question, options.passages, minimum)
             .await?;
         draft.retrieval = turn.started.elapsed();
+        draft.grounded = Some(passages.iter().any(|passage| passage.answers));
         match provider {
             Some(provider) => {
-                draft.provider = Some(provider);
-                self.ask_model(turn, &passages, draft).await
+                draft.provider = Some(provider.name.clone());
+                self.ask_model(turn, provider, &passages, draft).await
             }
             None => extract(turn, &passages, draft).await,
         }
@@ -218,6 +219,7 @@ impl Engine {
     async fn ask_model(
         &self,
         turn: &Running,
+        provider: Chosen,
         passages: &[Passage],
         draft: &mut Draft,
     ) -> Result<()> {
@@ -236,11 +238,11 @@ impl Engine {
                 &turn.question,
                 budget,
             ),
-            api_key: turn.chatbot.openai_api_key.clone(),
+            api_key: provider.key,
             temperature: None,
             max_output_tokens: options.answer_tokens,
         };
-        let stream = self.parts.chat_model.stream(request).await;
+        let stream = provider.model.stream(request).await;
         let mut stream = stream.map_err(provider_error)?;
         while let Some(delta) = stream.next().await {
             match delta.map_err(provider_error)? {
@@ -273,7 +275,13 @@ impl Engine {
             End::Failed(error) => ("failed", Some(error)),
         };
         metrics::counter!("okra_turns_total", "ended" => ended).increment(1);
-        metrics::histogram!("okra_turn_seconds").record(turn.started.elapsed());
+        let took = turn.started.elapsed();
+        metrics::histogram!("okra_turn_seconds").record(took);
+        let facts = AnswerFacts {
+            outcome: outcome(&draft, error.as_ref()),
+            took: (ended == "complete").then_some(took),
+            question: turn.open.session.last_message.as_ref().map(|it| it.id),
+        };
         let message = Message {
             id: turn.answer_id,
             session_id: turn.open.session.id,
@@ -287,7 +295,8 @@ impl Engine {
             feedback: None,
             created_at: self.parts.store.clock().now(),
         };
-        let stored = self.parts.store.finish_turn(&turn.chatbot, &message).await;
+        let store = &self.parts.store;
+        let stored = store.finish_turn(&turn.chatbot, &message, facts).await;
         if let Err(error) = &stored {
             let cause = error.source.as_ref().map(ToString::to_string);
             tracing::error!(%error, cause, session = %message.session_id, "an answer was not stored");
@@ -338,6 +347,16 @@ fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>) -> Vec<Said> 
     open.history.iter().map(said).collect()
 }
 
+/// How well the question was served, where that can be told.
+fn outcome(draft: &Draft, error: Option<&Error>) -> Option<Outcome> {
+    match (error, draft.grounded) {
+        (Some(_), _) => Some(Outcome::Failed),
+        (None, Some(true)) => Some(Outcome::Answered),
+        (None, Some(false)) => Some(Outcome::Unanswered),
+        (None, None) => None,
+    }
+}
+
 fn metadata(
     turn: &Running,
     draft: &Draft,
@@ -363,6 +382,7 @@ fn metadata(
     metadata.insert("answered_by".to_owned(), json!(draft.answered_by));
     metadata.insert("model_used".to_owned(), json!(draft.model.is_some()));
     metadata.insert("ended".to_owned(), json!(ended));
+    metadata.insert("outcome".to_owned(), json!(outcome(draft, error)));
     metadata.insert("sources".to_owned(), Value::Array(sources));
     metadata.insert(
         "timings_ms".to_owned(),

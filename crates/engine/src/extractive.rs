@@ -190,6 +190,7 @@ mod tests {
     use okra_domain::knowledge::{Chunk, FoundChunk};
 
     use super::*;
+    use crate::retrieve::Scores;
 
     fn passage(question: Option<&str>, text: &str, similarity: f32, answers: bool) -> Passage {
         Passage {
@@ -208,6 +209,11 @@ mod tests {
             },
             similarity,
             answers,
+            scores: Scores {
+                lexical: similarity,
+                semantic: None,
+                combined: similarity,
+            },
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use okra_ai::Reach;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
@@ -56,6 +57,28 @@ pub struct Fetched {
     pub etag: Option<String>,
     /// Its `Last-Modified` as sent.
     pub last_modified: Option<String>,
+}
+
+/// Which addresses something may connect to, beside the public internet.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Openings>);
+
+impl Gate {
+    /// A gate with these openings, in the form of [`FetchPolicy::allow`]. Fails with
+    /// `Misconfigured` where one of them cannot be read.
+    pub fn new(openings: &[String]) -> Result<Self, FetchError> {
+        Ok(Self(Arc::new(Openings::parse(openings)?)))
+    }
+
+    /// What may be reached for the sake of `url`: anything where its host was opened by name, else
+    /// what is public or within an opened network.
+    pub fn reach(&self, url: &str) -> Reach {
+        let openings = self.0.clone();
+        match Url::parse(url) {
+            Ok(url) if openings.name(&url) => Reach::Anywhere,
+            _ => Reach::Only(Arc::new(move |ip| openings.reachable(ip))),
+        }
+    }
 }
 
 /// Fetches user-given addresses under a [`FetchPolicy`].

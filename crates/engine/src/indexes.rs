@@ -83,6 +83,16 @@ impl Indexes {
         Ok(next.index)
     }
 
+    /// Memory that the indexes take together, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let slots = lock(&self.slots);
+        slots
+            .by_chatbot
+            .values()
+            .map(|slot| lock(&slot.snapshot).bytes)
+            .sum()
+    }
+
     fn slot(&self, chatbot: ChatbotId) -> Slot {
         let mut slots = lock(&self.slots);
         slots.uses += 1;

@@ -11,6 +11,7 @@ use okra_extract::{ChunkOptions, Document, ExtractError, Format, Limits};
 use okra_search::QuantizedVector;
 use okra_store::blobs;
 use okra_store::knowledge::Ingested;
+use uuid::Uuid;
 
 use crate::Engine;
 use crate::fetch::FetchError;
@@ -41,29 +42,64 @@ impl From<ExtractError> for IngestError {
 const EMBED_BATCH: usize = 64;
 
 impl Engine {
-    /// Reads an item's content and makes it searchable chunks.
+    /// Reads an item's content and makes it searchable chunks. Where the content came from outside,
+    /// its text is kept as a blob, which belongs to the caller until the store has it.
     pub(crate) async fn read_item(&self, item: &Item) -> Result<Ingested, IngestError> {
-        let mut done = match &item.source {
-            Source::Qna { question, answer } => pair(question, answer),
+        let (document, size) = match &item.source {
+            Source::Qna { question, answer } => {
+                return self.read_pair(item, question, answer).await;
+            }
             Source::Text { content } => self.read_text(content.clone()).await?,
-            Source::Url { url } => self.read_page(item, url).await?,
+            Source::Url { url } => self.read_page(url).await?,
             Source::File { file_name, .. } => self.read_file(item, file_name.clone()).await?,
         };
-        let title = done.title.as_deref().unwrap_or(&item.title).to_owned();
-        self.embed_chunks(&title, &mut done.chunks).await?;
+        let mut done = chunked(&document, size, own_title(item, &document));
+        self.embed_chunks(item, &mut done).await?;
+        if !matches!(item.source, Source::Text { .. }) {
+            done.text_file = Some(self.keep_text(item, &document).await?);
+        }
         Ok(done)
     }
 
-    async fn read_text(&self, content: String) -> Result<Ingested, IngestError> {
+    async fn read_pair(
+        &self,
+        item: &Item,
+        question: &str,
+        answer: &str,
+    ) -> Result<Ingested, IngestError> {
+        let mut done = pair(question, answer);
+        self.embed_chunks(item, &mut done).await?;
+        Ok(done)
+    }
+
+    async fn keep_text(&self, item: &Item, document: &Document) -> Result<Uuid, Error> {
+        let file = Uuid::new_v4();
+        let path = blobs::text_path(item.chatbot_id, item.id, file);
+        let text = Bytes::from(document.to_markdown());
+        self.parts.store.blobs().put(&path, text).await?;
+        Ok(file)
+    }
+
+    /// Deletes the text of a reading that came too late to count.
+    pub(crate) async fn drop_unused_text(&self, item: &Item, file: Uuid) -> Result<(), Error> {
+        let path = blobs::text_path(item.chatbot_id, item.id, file);
+        self.parts.store.blobs().delete(&path).await
+    }
+
+    async fn read_text(&self, content: String) -> Result<(Document, usize), IngestError> {
         let bytes = Bytes::from(content);
         let size = bytes.len();
         let document = self
             .extract(move |limits| okra_extract::extract(&bytes, Format::Markdown, limits))
             .await?;
-        Ok(chunked(document, size, None))
+        Ok((document, size))
     }
 
-    async fn read_file(&self, item: &Item, file_name: String) -> Result<Ingested, IngestError> {
+    async fn read_file(
+        &self,
+        item: &Item,
+        file_name: String,
+    ) -> Result<(Document, usize), IngestError> {
         let path = blobs::item_path(item.chatbot_id, item.id);
         let Some(bytes) = self.parts.store.blobs().read(&path).await? else {
             let reason = "The uploaded file is no longer in the file storage. Upload it again.";
@@ -77,10 +113,10 @@ impl Engine {
                 okra_extract::extract(&bytes, format, limits)
             })
             .await?;
-        Ok(chunked(document, size, None))
+        Ok((document, size))
     }
 
-    async fn read_page(&self, item: &Item, url: &str) -> Result<Ingested, IngestError> {
+    async fn read_page(&self, url: &str) -> Result<(Document, usize), IngestError> {
         let page = self.parts.fetcher.get(url).await.map_err(page_error)?;
         let size = page.body.len();
         let address = page.url.to_string();
@@ -88,10 +124,7 @@ impl Engine {
         let document = self
             .extract(move |limits| read_fetched(&page.body, &address, content_type, limits))
             .await?;
-        // A title that the caller chose stays; one that is only the address gives way.
-        let named_by_address = item.title == item.source.default_title();
-        let title = document.title.clone().filter(|_| named_by_address);
-        Ok(chunked(document, size, title.map(|title| one_line(&title))))
+        Ok((document, size))
     }
 
     async fn extract(
@@ -108,9 +141,10 @@ impl Engine {
         Ok(document??)
     }
 
-    async fn embed_chunks(&self, title: &str, chunks: &mut [Chunk]) -> Result<(), IngestError> {
+    async fn embed_chunks(&self, item: &Item, done: &mut Ingested) -> Result<(), IngestError> {
         let embedder = &self.parts.embedder;
-        for batch in chunks.chunks_mut(EMBED_BATCH) {
+        let title = done.title.as_deref().unwrap_or(&item.title);
+        for batch in done.chunks.chunks_mut(EMBED_BATCH) {
             let texts: Vec<String> = batch
                 .iter()
                 .map(|chunk| format!("{}\n{}", search_title(title, chunk), chunk.text))
@@ -133,7 +167,11 @@ impl Engine {
             }
         }
         let space = embedder.space();
-        tracing::debug!(chunks = chunks.len(), space, "embedded an item's chunks");
+        tracing::debug!(
+            chunks = done.chunks.len(),
+            space,
+            "embedded an item's chunks"
+        );
         Ok(())
     }
 
@@ -192,17 +230,29 @@ fn pair(question: &str, answer: &str) -> Ingested {
         characters: i64::try_from(characters).unwrap_or(i64::MAX),
         size_bytes: i64::try_from(question.len() + answer.len()).unwrap_or(i64::MAX),
         embedding_space: String::new(),
+        text_file: None,
     }
 }
 
-fn chunked(document: Document, size: usize, title: Option<String>) -> Ingested {
+/// The title that a page gives itself, in place of one that is only its address; a title that the
+/// caller chose stays, and a file is known by its name.
+fn own_title(item: &Item, document: &Document) -> Option<String> {
+    let Source::Url { .. } = item.source else {
+        return None;
+    };
+    let named_by_address = item.title == item.source.default_title();
+    let title = document.title.as_deref().filter(|_| named_by_address);
+    title.map(one_line)
+}
+
+fn chunked(document: &Document, size: usize, title: Option<String>) -> Ingested {
     let characters: usize = document
         .blocks
         .iter()
         .map(|block| block.text.chars().count())
         .sum();
     let own_title = document.title.as_deref().map(one_line);
-    let chunks = okra_extract::chunk(&document, &ChunkOptions::default());
+    let chunks = okra_extract::chunk(document, &ChunkOptions::default());
     let chunks = chunks.into_iter().map(|chunk| Chunk {
         ordinal: chunk.ordinal,
         headings: under_title(chunk.headings, own_title.as_deref(), title.as_deref()),
@@ -217,6 +267,7 @@ fn chunked(document: Document, size: usize, title: Option<String>) -> Ingested {
         characters: i64::try_from(characters).unwrap_or(i64::MAX),
         size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
         embedding_space: String::new(),
+        text_file: None,
     }
 }
 

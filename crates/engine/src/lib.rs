@@ -9,6 +9,7 @@ mod indexes;
 mod ingest;
 pub mod live;
 mod prompt;
+mod providers;
 mod retrieve;
 mod tokens;
 pub mod upload;
@@ -25,11 +26,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use fetch::Fetcher;
+use fetch::{Fetcher, Gate};
 use indexes::Indexes;
 pub use okra_extract::{Format, Unsupported};
 pub use okra_search::Fusion;
-pub use retrieve::Passage;
+pub use retrieve::{Passage, Scores};
 
 /// What the engine is made of; built once by the composition root.
 pub struct Parts {
@@ -39,8 +40,10 @@ pub struct Parts {
     pub embedder: Arc<dyn Embedder>,
     /// How the embedder's cosine is weighed against the words.
     pub fusion: Fusion,
-    /// Reaches the model provider, for chatbots with the server's key or one of their own.
-    pub chat_model: ChatModel,
+    /// Reaches the server's model provider, with its key or a chatbot's own.
+    pub chat_model: Arc<ChatModel>,
+    /// What organizations' own providers may be reached at.
+    pub gate: Gate,
     /// Fetches user-given addresses.
     pub fetcher: Fetcher,
     /// Limits and choices.
@@ -99,6 +102,8 @@ pub enum Fallback {
 pub struct Engine {
     parts: Parts,
     indexes: Indexes,
+    /// Organizations' own providers.
+    models: providers::Models,
     /// Tells waiting workers that there is a job.
     jobs: Notify,
     /// Turns that visitors may come back to.
@@ -114,6 +119,7 @@ impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             indexes: Indexes::new(parts.options.index_cache_bytes),
+            models: providers::Models::default(),
             parts,
             jobs: Notify::new(),
             live: live::LiveTurns::default(),
@@ -125,6 +131,16 @@ impl Engine {
     /// The store, for plain reads and writes.
     pub fn store(&self) -> &Store {
         &self.parts.store
+    }
+
+    /// Memory that search indexes take just now, in bytes.
+    pub fn index_bytes(&self) -> usize {
+        self.indexes.bytes()
+    }
+
+    /// Is cancelled when the server stops, for what would otherwise go on for ever.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
     }
 
     /// Tells the workers that a job was stored. Missing this call costs them a second, no more.

@@ -145,6 +145,7 @@ mod tests {
     use okra_domain::{ItemId, OrganizationId, Timestamp};
 
     use super::*;
+    use crate::retrieve::Scores;
 
     fn bot() -> Chatbot {
         Chatbot::new(OrganizationId::new(), "Shop", Timestamp(0)).expect("valid")
@@ -167,6 +168,11 @@ mod tests {
             },
             similarity: 0.9,
             answers: true,
+            scores: Scores {
+                lexical: 0.9,
+                semantic: None,
+                combined: 0.9,
+            },
         }
     }
 

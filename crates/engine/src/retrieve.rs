@@ -21,6 +21,19 @@ pub struct Passage {
     pub similarity: f32,
     /// Whether it is likely enough to answer from it.
     pub answers: bool,
+    /// What the similarity is made of.
+    pub scores: Scores,
+}
+
+/// How well a passage matches a question, by each leg of the search.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scores {
+    /// By its words: 0 nothing in common, about 1 where every word of the question is there.
+    pub lexical: f32,
+    /// By its meaning: the cosine, -1 to 1; `None` where question or passage has no vector.
+    pub semantic: Option<f32>,
+    /// Both weighed together: what passages are ranked by.
+    pub combined: f32,
 }
 
 impl Passage {
@@ -75,6 +88,11 @@ impl Engine {
         passages
     }
 
+    /// The similarity from which on a passage is answered from.
+    pub fn answer_threshold(&self) -> f32 {
+        self.parts.fusion.answer_threshold()
+    }
+
     async fn embed_query(&self, query: &str) -> Option<Vec<f32>> {
         let embedder = &self.parts.embedder;
         if !embedder.understands(query) {
@@ -116,6 +134,11 @@ impl Engine {
                 found,
                 similarity: hit.similarity.clamp(0.0, 1.0),
                 answers: hit.similarity >= fusion.answer_threshold(),
+                scores: Scores {
+                    lexical: hit.lexical,
+                    semantic: hit.cosine,
+                    combined: hit.score,
+                },
             })
         };
         Ok(found.into_iter().filter_map(passage).collect())

@@ -143,8 +143,11 @@ impl Worker {
         match self.engine.read_item(&item).await {
             Ok(mut done) => {
                 done.embedding_space = self.engine.embedding_space();
-                let chunks = done.chunks.len();
+                let (chunks, text) = (done.chunks.len(), done.text_file);
                 let kept = store.finish_ingest(job, id, done).await?;
+                if let (false, Some(text)) = (kept, text) {
+                    self.engine.drop_unused_text(&item, text).await?;
+                }
                 tracing::info!(item = %id, chunks, kept, "item read");
                 Ok(if kept { Step::Done } else { Step::Dropped })
             }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -10,13 +11,14 @@ use okra_ai::chat::{ChatModel, ChatModelConfig};
 use okra_ai::embed::Embedder;
 use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
 use okra_ai::embed::static_model::StaticEmbedder;
+use okra_domain::provider::OPENAI_URL;
 use okra_domain::{Clock, Secret};
-use okra_engine::fetch::{FetchPolicy, Fetcher};
+use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
 use okra_engine::{Engine, Fusion, Options, Parts};
 use okra_store::Store;
 use rand::TryRngCore;
 
-use crate::config::{Config, OPENAI_URL};
+use crate::config::Config;
 use crate::limits::Limits;
 use crate::visitor::Tokens;
 use crate::{reference, routes, telemetry};
@@ -34,6 +36,8 @@ pub struct App {
     pub spec: Arc<Spec>,
     /// Who visitors are, and how much they may ask.
     pub visitors: Arc<Visitors>,
+    /// When this process began to serve.
+    pub started: Instant,
 }
 
 /// What the visitor API needs beside the engine.
@@ -91,6 +95,8 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         .provider
         .as_ref()
         .and_then(|provider| provider.api_key.clone());
+    let gate = Gate::new(&config.provider_allow)
+        .context("provider_allow (OKRA_PROVIDER_ALLOW) cannot be read")?;
     let fetcher = Fetcher::new(FetchPolicy {
         max_bytes: config.fetch_max_bytes,
         timeout: config.fetch_time,
@@ -101,13 +107,11 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         store,
         embedder,
         fusion,
-        chat_model: ChatModel::new(model)?,
+        chat_model: Arc::new(ChatModel::new(model)?),
+        gate,
         fetcher,
         options: Options {
-            provider: config
-                .provider
-                .as_ref()
-                .map(|provider| provider.name.clone()),
+            provider: config.provider.as_ref().map(|provider| provider.name()),
             fallback: config.fallback,
             prompt_tokens: config.max_prompt_tokens,
             answer_tokens: config.max_answer_tokens,
@@ -155,6 +159,7 @@ impl App {
             config: Arc::new(config),
             metrics: telemetry::start_metrics(),
             spec: Arc::new(Spec::render()?),
+            started: Instant::now(),
         })
     }
 }

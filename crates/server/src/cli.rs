@@ -154,7 +154,7 @@ async fn check(engine: &Engine, config: &Config) -> Result<ExitCode> {
     engine.store().check_database().await?;
     engine.store().blobs().check().await?;
     let provider = match &config.provider {
-        Some(provider) => format!("{} at {}", provider.name, provider.base_url),
+        Some(provider) => format!("{} at {}", provider.name(), provider.base_url),
         None => format!("none; {:?} answers", config.fallback).to_lowercase(),
     };
     let embedder = match &config.embedding {

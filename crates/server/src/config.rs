@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use okra_domain::account::parse_api_key;
+use okra_domain::provider::{OPENAI_URL, Provider};
 use okra_domain::{ChatbotId, Secret};
 use okra_engine::Fallback;
 use serde::Deserialize;
@@ -56,6 +57,7 @@ struct Written {
     address_requests_per_minute: NonZeroU32,
     address_sessions_per_minute: NonZeroU32,
     abandon_seconds: u64,
+    provider_allow: Vec<String>,
     fetch_allow: Vec<String>,
     fetch_max_mb: usize,
     fetch_timeout_seconds: u64,
@@ -105,6 +107,8 @@ pub struct Config {
     pub visitor_rates: Rates,
     /// How long a visitor's answer goes on with nobody reading it.
     pub abandon_after: Duration,
+    /// Where organizations' own providers may be, though private.
+    pub provider_allow: Vec<String>,
     /// What may be fetched, though private.
     pub fetch_allow: Vec<String>,
     /// Size of a fetched page at most, in bytes.
@@ -117,17 +121,6 @@ pub struct Config {
     pub log_json: bool,
 }
 
-/// A model provider with an OpenAI-compatible API.
-#[derive(Debug, Clone)]
-pub struct Provider {
-    /// Its address.
-    pub base_url: String,
-    /// Its key, where it needs one.
-    pub api_key: Option<Secret>,
-    /// The name that answers record: `openai`, or the host.
-    pub name: String,
-}
-
 /// An OpenAI-compatible `/embeddings`.
 #[derive(Debug, Clone)]
 pub struct Embedding {
@@ -138,9 +131,6 @@ pub struct Embedding {
     /// The model's name.
     pub model: String,
 }
-
-/// Where OpenAI answers.
-pub const OPENAI_URL: &str = "https://api.openai.com/v1";
 
 /// Settings given as flags.
 #[derive(Debug, Clone, Default)]
@@ -233,6 +223,7 @@ impl Config {
                 address_sessions: written.address_sessions_per_minute,
             },
             abandon_after: Duration::from_secs(written.abandon_seconds),
+            provider_allow: written.provider_allow,
             fetch_allow: written.fetch_allow,
             fetch_max_bytes: written.fetch_max_mb.saturating_mul(1024 * 1024),
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
@@ -312,19 +303,7 @@ fn provider(written: &Written) -> Result<Option<Provider>> {
         "openai_base_url (OPENAI_BASE_URL)",
         base_url.as_deref().unwrap_or(OPENAI_URL),
     )?;
-    let host = Url::parse(&base_url)?
-        .host_str()
-        .unwrap_or_default()
-        .to_owned();
-    let name = match host.ends_with("openai.com") {
-        true => "openai".to_owned(),
-        false => host,
-    };
-    Ok(Some(Provider {
-        base_url,
-        api_key,
-        name,
-    }))
+    Ok(Some(Provider { base_url, api_key }))
 }
 
 fn embedding(written: &Written) -> Result<Option<Embedding>> {
@@ -454,12 +433,12 @@ mod tests {
         let openai = load(&[("OPENAI_API_KEY", "sk-1")]).expect("valid");
         let openai = openai.provider.expect("configured");
         assert_eq!(
-            (openai.name.as_str(), openai.base_url.as_str()),
+            (openai.name().as_str(), openai.base_url.as_str()),
             ("openai", OPENAI_URL)
         );
         let ollama = load(&[("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/")]).expect("valid");
         let ollama = ollama.provider.expect("configured");
-        assert_eq!(ollama.name, "127.0.0.1");
+        assert_eq!(ollama.name(), "127.0.0.1");
         assert_eq!(ollama.base_url, "http://127.0.0.1:11434/v1");
         assert!(format!("{openai:?}").contains("Secret(…)"));
     }

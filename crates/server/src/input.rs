@@ -1,6 +1,8 @@
 //! Reading what clients send, with errors that name the field.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::multipart::MultipartError;
@@ -8,7 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Multipart, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use okra_domain::{Error, ErrorKind, PageRequest};
+use okra_domain::{Error, ErrorKind, PageRequest, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -192,6 +194,104 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
     }
 }
 
+/// Every value of a request's query string, read one by one with errors that name the field.
+pub struct QueryParams(Vec<(String, String)>);
+
+/// Which end of a day a filter means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// Its first moment.
+    Beginning,
+    /// The first moment of the next day.
+    End,
+}
+
+/// The most characters of a search.
+const MAX_SEARCH_CHARS: usize = 200;
+
+impl QueryParams {
+    /// The value of this name; an empty one counts as none.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        let value = found.map(|(_, value)| value.as_str());
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// A value that is one of the domain's words, which `words` lists.
+    pub fn word<T: FromStr>(&self, name: &str, words: &str) -> ApiResult<Option<T>> {
+        let value = self.text(name).map(str::parse).transpose();
+        value.map_err(|_| ApiError(Error::invalid_field(name, format!("must be {words}"))))
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&self, name: &str) -> ApiResult<Option<bool>> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(_) => {
+                let error = Error::invalid_field(name, "must be true or false");
+                Err(ApiError(error))
+            }
+        }
+    }
+
+    /// A whole number within `range`.
+    pub fn number<T>(&self, name: &str, range: RangeInclusive<T>) -> ApiResult<Option<T>>
+    where
+        T: FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let number = number.ok_or_else(|| {
+            let (first, last) = (range.start(), range.end());
+            let problem = format!("must be a whole number from {first} to {last}");
+            Error::invalid_field(name, problem)
+        })?;
+        Ok(Some(number))
+    }
+
+    /// A moment, or a day in UTC, of which `edge` counts.
+    pub fn moment(&self, name: &str, edge: Edge) -> ApiResult<Option<Timestamp>> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let day = Timestamp::parse_day(text).map(|day| match edge {
+            Edge::Beginning => day,
+            Edge::End => day.after(Duration::from_secs(24 * 60 * 60)),
+        });
+        let moment = day.or_else(|| Timestamp::parse(text)).ok_or_else(|| {
+            let problem =
+                "must be a day such as 2025-01-22, or a time such as 2025-01-22T04:30:45Z";
+            Error::invalid_field(name, problem)
+        })?;
+        Ok(Some(moment))
+    }
+
+    /// The words of `?search=`.
+    pub fn search(&self) -> ApiResult<Option<String>> {
+        let words = self.text("search").map(str::trim);
+        let words = words.filter(|words| !words.is_empty());
+        match words {
+            Some(words) if words.chars().count() > MAX_SEARCH_CHARS => {
+                let problem = format!("at most {MAX_SEARCH_CHARS} characters");
+                Err(ApiError(Error::invalid_field("search", problem)))
+            }
+            words => Ok(words.map(str::to_owned)),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+        query_pairs(parts).map(Self)
+    }
+}
+
 fn query_number(parts: &Parts, name: &str) -> ApiResult<Option<u32>> {
     let Some(text) = query_value(parts, name)? else {
         return Ok(None);
@@ -204,10 +304,14 @@ fn query_number(parts: &Parts, name: &str) -> ApiResult<Option<u32>> {
 
 /// One value of a request's query string.
 pub fn query_value(parts: &Parts, name: &str) -> ApiResult<Option<String>> {
+    let found = query_pairs(parts)?.into_iter().find(|(key, _)| key == name);
+    Ok(found.map(|(_, value)| value))
+}
+
+fn query_pairs(parts: &Parts) -> ApiResult<Vec<(String, String)>> {
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
         .map_err(|error| Error::invalid(format!("The query string cannot be read: {error}")))?;
-    let found = pairs.0.into_iter().find(|(key, _)| key == name);
-    Ok(found.map(|(_, value)| value))
+    Ok(pairs.0)
 }
 
 /// An id that a client wrote; what is no id names nothing.

@@ -10,6 +10,7 @@ mod avatar;
 pub mod cli;
 mod client_address;
 pub mod config;
+mod download;
 pub mod error;
 pub mod input;
 pub mod limits;

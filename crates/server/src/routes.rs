@@ -5,9 +5,14 @@ mod chat;
 mod chatbots;
 mod conversations;
 mod deploy;
+mod events;
 mod health;
 mod knowledge;
+mod overview;
 mod pages;
+mod provider;
+mod retrieval;
+mod usage;
 mod visitors;
 
 use axum::extract::DefaultBodyLimit;
@@ -39,6 +44,7 @@ use crate::telemetry;
         (name = "Knowledge", description = "Feed a chatbot, and see what it finds."),
         (name = "Visitors", description = "What the widget and the hosted page call, without an API key."),
         (name = "Conversations", description = "Ask a chatbot, and read what was said."),
+        (name = "Organization", description = "What goes on in an organization, and how it stands."),
     ),
     components(schemas(crate::error::ErrorBody, crate::error::FieldProblemBody)),
     security(("api_key" = []), ("bearer" = [])),
@@ -55,6 +61,7 @@ fn external() -> OpenApiRouter<App> {
             chatbots::delete_by_query
         ))
         .routes(routes!(chatbots::show, chatbots::update, chatbots::delete))
+        .routes(routes!(chatbots::duplicate))
         .routes(routes!(avatars::update))
         .routes(routes!(chatbots::update_voice))
         .routes(routes!(chatbots::update_widget))
@@ -65,13 +72,25 @@ fn external() -> OpenApiRouter<App> {
             knowledge::delete
         ))
         .routes(routes!(knowledge::upload))
-        .routes(routes!(knowledge::query))
+        .routes(routes!(knowledge::items::show))
+        .routes(routes!(knowledge::items::chunks))
+        .routes(routes!(knowledge::items::text))
+        .routes(routes!(knowledge::items::file))
+        .routes(routes!(knowledge::items::retry))
+        .routes(routes!(retrieval::query))
         .routes(routes!(chat::chat))
         .routes(routes!(deploy::show, deploy::update))
         .routes(routes!(deploy::make_secret))
         .routes(routes!(conversations::list))
+        .routes(routes!(conversations::export::export))
         .routes(routes!(conversations::show))
         .routes(routes!(conversations::messages))
+        .routes(routes!(events::watch))
+        .routes(routes!(overview::show))
+        .routes(routes!(provider::show, provider::set, provider::delete))
+        .routes(routes!(provider::test))
+        .routes(routes!(provider::list_models))
+        .routes(routes!(usage::show))
 }
 
 /// What visitors' browsers call, with its description.

@@ -2,12 +2,13 @@
 //! contract's, also those that nothing fills here.
 
 use okra_domain::chatbot::{Chatbot, Personality, Settings, VoiceWidgetConfig};
-use okra_domain::knowledge::{Item, ItemKind, ItemStatus, Source};
+use okra_domain::knowledge::{Chunk, Item, ItemKind, ItemStatus, Source};
 use okra_domain::page::Pagination;
 use okra_domain::session::{
     Attachment, CitedSource, LastMessage, Message, SenderType, Session, SessionState,
 };
 use okra_domain::{ItemId, Timestamp};
+use okra_engine::Scores;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -197,6 +198,31 @@ pub struct QueryResult {
     pub chunk: u32,
     /// The document's page, from 1, where it has pages.
     pub page: Option<u32>,
+    /// Where `explain` was asked for: what the similarity is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoresBody>,
+}
+
+/// How well a passage matches, by each leg of the search.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScoresBody {
+    /// By its words: 0 nothing in common, about 1 where every word of the question is there, 2.2 at
+    /// most.
+    pub lexical: f32,
+    /// By its meaning: the cosine, -1 to 1; null where the question or the passage has no vector.
+    pub semantic: Option<f32>,
+    /// Both weighed together: what passages are ranked by.
+    pub combined: f32,
+}
+
+impl From<Scores> for ScoresBody {
+    fn from(scores: Scores) -> Self {
+        Self {
+            lexical: scores.lexical,
+            semantic: scores.semantic,
+            combined: scores.combined,
+        }
+    }
 }
 
 impl From<CitedSource> for QueryResult {
@@ -210,6 +236,37 @@ impl From<CitedSource> for QueryResult {
             url: source.url,
             chunk: source.chunk,
             page: source.page,
+            scores: None,
+        }
+    }
+}
+
+/// One passage of an item, as it is searched.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChunkBody {
+    /// Its place in the item, from 1.
+    pub ordinal: u32,
+    /// The headings it stands under, outermost first.
+    pub headings: Vec<String>,
+    /// The page it begins on, from 1, where the document has pages.
+    pub page: Option<u32>,
+    /// Its text; a Q&A pair's answer.
+    pub text: String,
+    /// A Q&A pair's question.
+    pub question: Option<String>,
+    /// Characters of its text.
+    pub characters: usize,
+}
+
+impl From<Chunk> for ChunkBody {
+    fn from(chunk: Chunk) -> Self {
+        Self {
+            characters: chunk.text.chars().count(),
+            ordinal: chunk.ordinal,
+            headings: chunk.headings,
+            page: chunk.page,
+            text: chunk.text,
+            question: chunk.question,
         }
     }
 }
@@ -320,7 +377,7 @@ pub struct MessageBody {
     /// Its id.
     pub id: Uuid,
     /// How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-    /// `ended` (`complete`, `cancelled`, `failed`), `sources`, `timings_ms`, and `feedback` where
+    /// `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`, `timings_ms`, and `feedback` where
     /// the visitor gave one.
     pub metadata: Map<String, Value>,
     /// Always false: kept for clients of the contract.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
@@ -17,6 +18,7 @@ use okra_domain::error::Result;
 use okra_domain::{ChatbotId, Error, ErrorKind, ItemId};
 use sha2::{Digest, Sha256};
 use url::Url;
+use uuid::Uuid;
 
 /// The folder that holds all of a chatbot's blobs.
 pub fn chatbot_folder(chatbot: ChatbotId) -> String {
@@ -26,6 +28,17 @@ pub fn chatbot_folder(chatbot: ChatbotId) -> String {
 /// Where an item's uploaded file lies.
 pub fn item_path(chatbot: ChatbotId, item: ItemId) -> String {
     format!("chatbot/{chatbot}/knowledge/{item}")
+}
+
+/// The folder of an item's texts: one at most, save for what a stopped worker left.
+pub fn texts_folder(chatbot: ChatbotId, item: ItemId) -> String {
+    format!("chatbot/{chatbot}/text/{item}")
+}
+
+/// Where an item's text lies as it was read, in Markdown. Each reading has a name of its own, so
+/// that the old text stays until the database names the new one.
+pub fn text_path(chatbot: ChatbotId, item: ItemId, file: Uuid) -> String {
+    format!("{}/{file}.md", texts_folder(chatbot, item))
 }
 
 /// Where a chatbot's avatar lies; `file` is its file name, `<uuid>.jpg`.
@@ -42,6 +55,14 @@ pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     /// The same store where it is a folder, which has directories to be deleted.
     folder: Option<Arc<LocalFileSystem>>,
+}
+
+/// An object that is being read.
+pub struct BlobStream {
+    /// Bytes in all.
+    pub size: u64,
+    /// The bytes, in order.
+    pub bytes: BoxStream<'static, Result<Bytes>>,
 }
 
 /// What was written.
@@ -112,6 +133,11 @@ impl Blobs {
         }
     }
 
+    /// Whether the storage is a folder rather than S3.
+    pub fn is_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Begins an object that is written as it arrives. Until [`BlobWriter::finish`] nothing can be
     /// read at its path; a writer that is dropped leaves nothing there.
     pub async fn writer(&self, path: &str) -> Result<BlobWriter> {
@@ -135,6 +161,27 @@ impl Blobs {
         match self.store.get(&Path::from(path)).await {
             Ok(object) => object.bytes().await.map(Some).map_err(failed),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Reads an object piece by piece; `None` where there is none.
+    pub async fn stream(&self, path: &str) -> Result<Option<BlobStream>> {
+        match self.store.get(&Path::from(path)).await {
+            Ok(object) => Ok(Some(BlobStream {
+                size: object.meta.size,
+                bytes: object.into_stream().map_err(failed).boxed(),
+            })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Copies an object; fails as not found where there is none at `from`.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        match self.store.copy(&Path::from(from), &Path::from(to)).await {
+            Ok(()) => Ok(()),
+            Err(object_store::Error::NotFound { .. }) => Err(Error::not_found("stored file")),
             Err(error) => Err(failed(error)),
         }
     }

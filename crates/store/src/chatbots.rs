@@ -1,5 +1,7 @@
 //! Chatbots, always through their organization.
 
+mod duplicate;
+
 use okra_domain::chatbot::{Chatbot, slug_candidates};
 use okra_domain::error::Result;
 use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Page, PageRequest, Secret};
@@ -8,6 +10,7 @@ use crate::Store;
 use crate::blobs;
 use crate::db::{Param, Row, Tx, params, to_json};
 use crate::jobs;
+use crate::providers;
 
 /// Whether a taken slug may be numbered, or is the caller's own choice and a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,11 @@ macro_rules! select {
         concat!(
             "SELECT id, organization_id, slug, name, description, active, is_public, personality, \
              settings, suggestions, voice_widget_config, avatar, openai_api_key, \
-             allowed_origins, identity_secret, knowledge_version, created_at, updated_at \
+             allowed_origins, identity_secret, knowledge_version, created_at, updated_at, \
+             (SELECT p.base_url FROM providers p \
+             WHERE p.organization_id = chatbots.organization_id) AS provider_url, \
+             (SELECT p.api_key FROM providers p \
+             WHERE p.organization_id = chatbots.organization_id) AS provider_key \
              FROM chatbots ",
             $rest
         )
@@ -36,34 +43,10 @@ macro_rules! select {
 impl Store {
     /// Stores a new chatbot; gives it back with the slug it really got.
     pub async fn create_chatbot(&self, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatbot> {
-        let sql = "INSERT INTO chatbots (id, organization_id, slug, name, description, active, \
-                   is_public, personality, settings, suggestions, voice_widget_config, avatar, \
-                   openai_api_key, allowed_origins, identity_secret, knowledge_version, \
-                   created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-                   $11, $12, $13, $14, $15, $16, $17, $18) \
-                   ON CONFLICT (slug) DO NOTHING";
-        let tries = match slug {
-            SlugChoice::Derived => MAX_SLUG_TRIES,
-            SlugChoice::Chosen => 1,
-        };
-        let base = chatbot.slug.clone();
-        for slug in slug_candidates(&base).take(tries) {
-            let candidate = Chatbot {
-                slug,
-                ..chatbot.clone()
-            };
-            let mut values = params![candidate.id.0, candidate.organization_id.0];
-            values.extend(columns(&candidate)?);
-            values.extend(params![
-                candidate.knowledge_version,
-                candidate.created_at,
-                candidate.updated_at
-            ]);
-            if self.db.execute(sql, values).await? == 1 {
-                return Ok(candidate);
-            }
-        }
-        Err(slug_taken(&base))
+        let mut tx = self.db.begin().await?;
+        let made = insert(&mut tx, chatbot, slug).await?;
+        tx.commit().await?;
+        Ok(made)
     }
 
     /// The organization's chatbot of this id.
@@ -158,7 +141,7 @@ impl Store {
         if let (Some(old), true) = (&current.avatar, current.avatar != next.avatar) {
             jobs::delete_blobs(
                 &mut tx,
-                &current,
+                (&current).into(),
                 &blobs::avatar_path(id, old),
                 self.clock.now(),
             )
@@ -178,9 +161,41 @@ impl Store {
         let values = params![current.id.0, current.organization_id.0];
         tx.execute(sql, values).await?;
         let folder = blobs::chatbot_folder(current.id);
-        jobs::delete_blobs(&mut tx, &current, &folder, self.clock.now()).await?;
+        jobs::delete_blobs(&mut tx, (&current).into(), &folder, self.clock.now()).await?;
         tx.commit().await
     }
+}
+
+/// Inserts a chatbot under a slug that is free.
+async fn insert(tx: &mut Tx, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatbot> {
+    let sql = "INSERT INTO chatbots (id, organization_id, slug, name, description, active, \
+               is_public, personality, settings, suggestions, voice_widget_config, avatar, \
+               openai_api_key, allowed_origins, identity_secret, knowledge_version, \
+               created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+               $11, $12, $13, $14, $15, $16, $17, $18) \
+               ON CONFLICT (slug) DO NOTHING";
+    let tries = match slug {
+        SlugChoice::Derived => MAX_SLUG_TRIES,
+        SlugChoice::Chosen => 1,
+    };
+    let base = chatbot.slug.clone();
+    for slug in slug_candidates(&base).take(tries) {
+        let candidate = Chatbot {
+            slug,
+            ..chatbot.clone()
+        };
+        let mut values = params![candidate.id.0, candidate.organization_id.0];
+        values.extend(columns(&candidate)?);
+        values.extend(params![
+            candidate.knowledge_version,
+            candidate.created_at,
+            candidate.updated_at
+        ]);
+        if tx.execute(sql, values).await? == 1 {
+            return Ok(candidate);
+        }
+    }
+    Err(slug_taken(&base))
 }
 
 /// Takes the chatbot's row for this transaction. An UPDATE that changes nothing locks on both
@@ -240,6 +255,7 @@ fn read(row: &Row) -> Result<Chatbot> {
         openai_api_key: row
             .get::<Option<String>>("openai_api_key")?
             .map(Secret::new),
+        provider: providers::read(row)?,
         allowed_origins: row.json("allowed_origins")?,
         identity_secret: row
             .get::<Option<String>>("identity_secret")?

@@ -444,6 +444,21 @@ impl Row {
     }
 }
 
+/// The pattern of `LOWER(…) LIKE LOWER(…) ESCAPE '\'` that finds `words` anywhere in a text. SQLite's
+/// LOWER knows ASCII alone: there other letters are found in the case they were written in.
+pub(crate) fn like(words: &str) -> String {
+    let mut pattern = String::with_capacity(words.len() + 2);
+    pattern.push('%');
+    for character in words.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// Writes a domain value as JSON for a statement.
 pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| Error::internal("cannot write JSON", error))

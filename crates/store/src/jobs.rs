@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::knowledge::Item;
 use okra_domain::{ChatbotId, Error, ItemId, JobId, OrganizationId, Timestamp};
 use uuid::Uuid;
 
@@ -132,7 +131,7 @@ pub(crate) async fn void_leases(db: &Db) -> Result<()> {
 pub(crate) async fn ingest(
     tx: &mut Tx,
     chatbot: &Chatbot,
-    item: &Item,
+    item: ItemId,
     now: Timestamp,
 ) -> Result<()> {
     let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, item_id, attempts, \
@@ -140,22 +139,47 @@ pub(crate) async fn ingest(
                ON CONFLICT (item_id) DO UPDATE SET attempts = 0, run_at = excluded.run_at, \
                lease = NULL, lease_until = NULL";
     let organization = chatbot.organization_id.0;
-    let values = params![JobId::new().0, organization, chatbot.id.0, item.id.0, now];
+    let values = params![JobId::new().0, organization, chatbot.id.0, item.0, now];
     tx.execute(sql, values).await?;
     Ok(())
+}
+
+/// Whose blobs a job deletes.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    organization: OrganizationId,
+    chatbot: ChatbotId,
+}
+
+impl From<&Chatbot> for Owner {
+    fn from(chatbot: &Chatbot) -> Self {
+        Self {
+            organization: chatbot.organization_id,
+            chatbot: chatbot.id,
+        }
+    }
+}
+
+impl From<&Job> for Owner {
+    fn from(job: &Job) -> Self {
+        Self {
+            organization: job.organization_id,
+            chatbot: job.chatbot_id,
+        }
+    }
 }
 
 /// Asks for blobs to be deleted once the caller's transaction stands.
 pub(crate) async fn delete_blobs(
     tx: &mut Tx,
-    chatbot: &Chatbot,
+    owner: Owner,
     path: &str,
     now: Timestamp,
 ) -> Result<()> {
     let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, path, attempts, run_at, \
                created_at) VALUES ($1, 'delete_blobs', $2, $3, $4, 0, $5, $5)";
-    let organization = chatbot.organization_id.0;
-    let values = params![JobId::new().0, organization, chatbot.id.0, path, now];
+    let (organization, chatbot) = (owner.organization.0, owner.chatbot.0);
+    let values = params![JobId::new().0, organization, chatbot, path, now];
     tx.execute(sql, values).await?;
     Ok(())
 }

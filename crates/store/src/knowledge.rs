@@ -5,17 +5,32 @@
 //! asks for the items that changed since. A chatbot's row is always locked before its items', so
 //! that two transactions cannot wait for each other.
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, chatbot_id, title, status, error, enabled, source, size_bytes, chunks, \
+             characters, created_at, updated_at, synced_at FROM knowledge_items ",
+            $rest
+        )
+    };
+}
+
+mod reading;
+
 use std::sync::LazyLock;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::knowledge::{Chunk, FoundChunk, Item, ItemStatus, Source};
-use okra_domain::{ChatbotId, Error, ItemId, Page, PageRequest};
+use okra_domain::{ChatbotId, Error, ItemId, OrganizationId};
 use uuid::Uuid;
+
+pub use reading::ItemFilter;
 
 use crate::Store;
 use crate::blobs;
 use crate::db::{Param, Row, Tx, params, to_json};
+use crate::events::Change;
 use crate::jobs::{self, Job};
 
 /// What became of an item that was to be added.
@@ -40,6 +55,9 @@ pub struct Ingested {
     pub size_bytes: i64,
     /// The space that the chunks' vectors lie in.
     pub embedding_space: String,
+    /// Names the blob that holds its text, see [`blobs::text_path`]; `None` where its source is
+    /// the text.
+    pub text_file: Option<Uuid>,
 }
 
 /// One searchable item as an index takes it; without chunks it is to be forgotten.
@@ -88,16 +106,6 @@ static FIND: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, chatbot_id, title, status, error, enabled, source, size_bytes, chunks, \
-             characters, created_at, updated_at, synced_at FROM knowledge_items ",
-            $rest
-        )
-    };
-}
-
 impl Store {
     /// Adds items, each with the job that reads it, all or none. A file whose bytes this chatbot
     /// already holds is recognised; where that one had failed, it is read again.
@@ -108,7 +116,7 @@ impl Store {
         let mut added = Vec::with_capacity(items.len());
         for item in items {
             if insert(&mut tx, &item).await? {
-                jobs::ingest(&mut tx, chatbot, &item, now).await?;
+                jobs::ingest(&mut tx, chatbot, item.id, now).await?;
                 added.push(Added::New(item));
                 continue;
             }
@@ -122,24 +130,16 @@ impl Store {
                 known.error = None;
                 known.updated_at = now;
                 write(&mut tx, &known).await?;
-                jobs::ingest(&mut tx, chatbot, &known, now).await?;
+                jobs::ingest(&mut tx, chatbot, known.id, now).await?;
             }
             added.push(Added::Known(known));
         }
         tx.commit().await?;
+        for added in &added {
+            let (Added::New(item) | Added::Known(item)) = added;
+            self.tell_item(chatbot.organization_id, chatbot.id, item.id);
+        }
         Ok(added)
-    }
-
-    /// The chatbot's items, newest first.
-    pub async fn items(&self, chatbot: &Chatbot, page: PageRequest) -> Result<Page<Item>> {
-        let total = "SELECT COUNT(*) AS count FROM knowledge_items WHERE chatbot_id = $1";
-        let total = self.db.count(total, params![chatbot.id.0]).await?;
-        let sql =
-            select!("WHERE chatbot_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3");
-        let values = params![chatbot.id.0, page.limit(), page.offset()];
-        let rows = self.db.fetch_all(sql, values).await?;
-        let entries = rows.iter().map(read).collect::<Result<_>>()?;
-        Ok(page.of(entries, total))
     }
 
     /// The chatbot's item of this id.
@@ -171,13 +171,14 @@ impl Store {
         if reread {
             next.status = ItemStatus::Pending;
             next.error = None;
-            jobs::ingest(&mut tx, chatbot, &next, now).await?;
+            jobs::ingest(&mut tx, chatbot, next.id, now).await?;
         }
         write(&mut tx, &next).await?;
         if next.enabled != current.enabled || next.title != current.title {
             note_change(&mut tx, chatbot.id, id).await?;
         }
         tx.commit().await?;
+        self.tell_item(chatbot.organization_id, chatbot.id, id);
         Ok(next)
     }
 
@@ -194,9 +195,14 @@ impl Store {
         note_change(&mut tx, chatbot.id, id).await?;
         if matches!(item.source, Source::File { .. }) {
             let path = blobs::item_path(chatbot.id, id);
-            jobs::delete_blobs(&mut tx, chatbot, &path, now).await?;
+            jobs::delete_blobs(&mut tx, chatbot.into(), &path, now).await?;
+        }
+        if matches!(item.source, Source::File { .. } | Source::Url { .. }) {
+            let folder = blobs::texts_folder(chatbot.id, id);
+            jobs::delete_blobs(&mut tx, chatbot.into(), &folder, now).await?;
         }
         tx.commit().await?;
+        self.tell_item(chatbot.organization_id, chatbot.id, id);
         Ok(item)
     }
 
@@ -212,6 +218,7 @@ impl Store {
         }
         let item = select_item(&mut tx, chatbot, id).await?;
         tx.commit().await?;
+        self.tell_item(chatbot.organization_id, chatbot.id, id);
         Ok(Some(item))
     }
 
@@ -226,18 +233,20 @@ impl Store {
         }
         let sql = "DELETE FROM chunks WHERE item_id = $1";
         tx.execute(sql, params![id.0]).await?;
+        self.drop_text(&mut tx, job, id).await?;
         let count = i64::try_from(done.chunks.len()).unwrap_or(i64::MAX);
         insert_chunks(&mut tx, id, done.chunks).await?;
         let sql = "UPDATE knowledge_items SET title = COALESCE($1, title), status = 'ready', \
                    error = NULL, chunks = $2, characters = $3, size_bytes = $4, \
-                   embedding_space = $5, updated_at = $6, synced_at = $6 \
-                   WHERE id = $7 AND chatbot_id = $8";
+                   embedding_space = $5, text_file = $6, updated_at = $7, synced_at = $7 \
+                   WHERE id = $8 AND chatbot_id = $9";
         let values = params![
             done.title,
             count,
             done.characters,
             done.size_bytes,
             done.embedding_space,
+            done.text_file,
             now,
             id.0,
             job.chatbot_id.0,
@@ -245,6 +254,7 @@ impl Store {
         tx.execute(sql, values).await?;
         note_change(&mut tx, job.chatbot_id, id).await?;
         tx.commit().await?;
+        self.tell_item(job.organization_id, job.chatbot_id, id);
         Ok(true)
     }
 
@@ -262,7 +272,12 @@ impl Store {
         let values = params![reason, now, id.0, job.chatbot_id.0];
         tx.execute(sql, values).await?;
         tx.commit().await?;
+        self.tell_item(job.organization_id, job.chatbot_id, id);
         Ok(true)
+    }
+
+    fn tell_item(&self, organization: OrganizationId, chatbot: ChatbotId, item: ItemId) {
+        self.events.tell(organization, Change::Item(chatbot, item));
     }
 
     /// Asks for every item whose vectors lie in another space to be read again; gives how many.

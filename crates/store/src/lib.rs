@@ -10,12 +10,16 @@ mod accounts;
 pub mod blobs;
 mod chatbots;
 mod db;
+pub mod events;
 pub mod jobs;
 pub mod knowledge;
+pub mod overview;
+mod providers;
 mod secrets;
 pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -34,6 +38,7 @@ pub struct Store {
     blobs: Blobs,
     clock: Clock,
     turns: Arc<sessions::Queue>,
+    events: Arc<events::Events>,
 }
 
 impl Store {
@@ -50,6 +55,7 @@ impl Store {
         }
         db.let_others_in().await?;
         Ok(Self {
+            events: events::Events::new(&db),
             db,
             blobs,
             clock,

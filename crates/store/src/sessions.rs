@@ -19,19 +19,24 @@ macro_rules! select_messages {
     };
 }
 
+mod listing;
 mod queue;
 mod visitors;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::session::{Feedback, LastMessage, Message, SenderType, Session, SessionState};
+use okra_domain::session::{
+    AnswerFacts, Feedback, LastMessage, Message, PLAYGROUND, SenderType, Session, SessionState,
+};
 use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
 use serde_json::{Map, Value, json};
 
+pub use listing::SessionFilter;
 pub(crate) use queue::Queue;
 
 use crate::Store;
 use crate::db::{Row, Tx, params, to_json};
+use crate::events::Change;
 
 /// Which session a turn belongs to.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,16 +107,36 @@ impl Store {
             history,
         };
         let opened = self.turns.write(&self.db, write).await?;
-        opened.ok_or_else(|| Error::internal("cannot open a turn", "no session came of it"))
+        let opened =
+            opened.ok_or_else(|| Error::internal("cannot open a turn", "no session came of it"))?;
+        if let Some(message) = &opened.session.last_message {
+            self.tell_message(chatbot, opened.session.id, message.id);
+        }
+        Ok(opened)
     }
 
     /// Stores the answer and makes it the session's last message; one transaction.
-    pub async fn finish_turn(&self, chatbot: &Chatbot, answer: &Message) -> Result<()> {
+    pub async fn finish_turn(
+        &self,
+        chatbot: &Chatbot,
+        answer: &Message,
+        facts: AnswerFacts,
+    ) -> Result<()> {
         let write = Write::Finish {
             chatbot: chatbot.id,
             answer: answer.clone(),
+            facts,
         };
-        self.turns.write(&self.db, write).await.map(|_| ())
+        self.turns.write(&self.db, write).await?;
+        self.tell_message(chatbot, answer.session_id, answer.id);
+        Ok(())
+    }
+
+    fn tell_message(&self, chatbot: &Chatbot, session: SessionId, message: MessageId) {
+        let message = Change::Message(chatbot.id, session, message);
+        self.events.tell(chatbot.organization_id, message);
+        let session = Change::Session(chatbot.id, session);
+        self.events.tell(chatbot.organization_id, session);
     }
 
     /// The chatbot's session of this id.
@@ -129,22 +154,6 @@ impl Store {
             Some(row) => read_session(&row),
             None => Err(Error::not_found("conversation")),
         }
-    }
-
-    /// The chatbot's sessions, the one last spoken in first.
-    pub async fn sessions(&self, chatbot: &Chatbot, page: PageRequest) -> Result<Page<Session>> {
-        let total = "SELECT COUNT(*) AS count FROM sessions WHERE chatbot_id = $1";
-        let total = self.db.count(total, params![chatbot.id.0]).await?;
-        let sql = concat!(
-            "SELECT ",
-            session_columns!(),
-            " FROM sessions WHERE chatbot_id = $1 \
-             ORDER BY updated_at DESC, id DESC LIMIT $2 OFFSET $3"
-        );
-        let values = params![chatbot.id.0, page.limit(), page.offset()];
-        let rows = self.db.fetch_all(sql, values).await?;
-        let entries = rows.iter().map(read_session).collect::<Result<_>>()?;
-        Ok(page.of(entries, total))
     }
 
     /// A session's messages, oldest first.
@@ -170,7 +179,11 @@ enum Write {
         history: u32,
     },
     /// See [`Store::finish_turn`].
-    Finish { chatbot: ChatbotId, answer: Message },
+    Finish {
+        chatbot: ChatbotId,
+        answer: Message,
+        facts: AnswerFacts,
+    },
 }
 
 impl Write {
@@ -186,9 +199,13 @@ impl Write {
                 let turn = open(tx, *chatbot, key, message.clone(), *history).await?;
                 Ok(Some(turn))
             }
-            Self::Finish { chatbot, answer } => {
-                touch(tx, *chatbot, answer).await?;
-                insert(tx, answer).await?;
+            Self::Finish {
+                chatbot,
+                answer,
+                facts,
+            } => {
+                let session = touch(tx, *chatbot, answer).await?;
+                insert(tx, answer, Some((&session, facts))).await?;
                 Ok(None)
             }
         }
@@ -225,7 +242,7 @@ async fn open(
         earlier = rows.iter().map(read_message).collect::<Result<Vec<_>>>()?;
         earlier.reverse();
     }
-    insert(tx, &message).await?;
+    insert(tx, &message, None).await?;
     Ok(OpenTurn {
         session,
         history: earlier,
@@ -295,11 +312,22 @@ async fn touch(tx: &mut Tx, chatbot: ChatbotId, message: &Message) -> Result<Ses
     }
 }
 
-async fn insert(tx: &mut Tx, message: &Message) -> Result<()> {
+/// Inserts a message; of an answer with what is counted of it, and in which session it is.
+async fn insert(
+    tx: &mut Tx,
+    message: &Message,
+    counted: Option<(&Session, &AnswerFacts)>,
+) -> Result<()> {
     let sql = "INSERT INTO messages (id, session_id, sender_type, content, attachments, \
-               metadata, model, provider, tokens_used, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING";
+               metadata, model, provider, tokens_used, created_at, chatbot_id, outcome, \
+               took_micros, question_id) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+               ON CONFLICT (id) DO NOTHING";
     let attachments = message.attachments.as_ref().map(to_json).transpose()?;
+    // Tokens of builders' trials are spent all the same; their questions are no visitor's.
+    let visitors = counted.filter(|(session, _)| session.platform != PLAYGROUND);
+    let facts = visitors.map(|(_, facts)| *facts).unwrap_or_default();
+    let took = facts.took.map(|took| took.as_micros());
     let values = params![
         message.id.0,
         message.session_id.0,
@@ -311,6 +339,10 @@ async fn insert(tx: &mut Tx, message: &Message) -> Result<()> {
         message.provider.clone(),
         message.tokens_used,
         message.created_at,
+        counted.map(|(session, _)| session.chatbot_id.0),
+        facts.outcome.map(|outcome| outcome.as_str().to_owned()),
+        took.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
+        facts.question.map(|question| question.0),
     ];
     tx.execute(sql, values).await?;
     Ok(())

@@ -210,7 +210,7 @@ fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-fn to_value(body: impl Serialize) -> Value {
+pub(crate) fn to_value(body: impl Serialize) -> Value {
     // These bodies hold strings, numbers and maps with string keys: nothing JSON can't say.
     serde_json::to_value(body).unwrap_or_default()
 }

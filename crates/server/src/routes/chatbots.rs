@@ -2,6 +2,7 @@
 
 use axum::Json as JsonBody;
 use axum::extract::State;
+use axum::http::StatusCode;
 use okra_domain::chatbot::{Chatbot, ChatbotChange, Snippet, VoiceWidgetConfig, merge};
 use okra_domain::{ChatbotId, Error, Secret};
 use okra_store::{SlugChoice, Store};
@@ -202,6 +203,35 @@ async fn change(store: &Store, chatbot: &Chatbot, change: ChatbotChange) -> ApiR
         .update_chatbot(organization, id, |current| current.changed(change, now))
         .await?;
     Ok(changed)
+}
+
+/// What a copy is called.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct DuplicateInput {
+    /// Its name, 1 to 100 characters; the original's with "(copy)" where not given.
+    name: Option<String>,
+}
+
+/// Duplicate chatbot
+///
+/// A second chatbot with the same settings, avatar and knowledge, which answers like the first.
+/// Left behind are conversations, keys and secrets, and where the first is shown: the copy's hosted
+/// page is off and it has no allowed origins.
+#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/duplicate",
+    operation_id = "duplicateChatbot", tag = "Chatbots",
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
+    request_body = DuplicateInput,
+    responses((status = 201, body = ChatbotReply), (status = 400, body = ErrorBody),
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub async fn duplicate(
+    State(app): State<App>,
+    OwnChatbot(chatbot): OwnChatbot,
+    Json(input): Json<DuplicateInput>,
+) -> ApiResult<(StatusCode, JsonBody<ChatbotReply>)> {
+    let name = input.name.as_deref();
+    let copy = app.engine.store().duplicate_chatbot(&chatbot, name).await;
+    app.engine.wake_workers();
+    Ok((StatusCode::CREATED, reply(&app, copy?)))
 }
 
 /// Delete chatbot

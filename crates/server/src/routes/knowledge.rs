@@ -1,34 +1,33 @@
-//! Feeding a chatbot, and asking what it finds.
+//! Feeding a chatbot.
+
+pub mod items;
 
 use axum::Json as JsonBody;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 use okra_domain::chatbot::Chatbot;
-use okra_domain::knowledge::{Item, ItemChange, Source};
+use okra_domain::knowledge::{Item, ItemChange, ItemKind, ItemStatus, Source};
 use okra_domain::{Error, ErrorKind, ItemId};
-use okra_engine::Passage;
 use okra_engine::upload::ReceivedFile;
-use okra_store::knowledge::Added;
+use okra_store::knowledge::{Added, ItemFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::access::{OwnChatbot, QueryId};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::{
-    Json, PageParams, Paging, form_error, media_type, multipart, parse_id, parse_json, parse_value,
-    read_body,
+    Json, PageParams, Paging, QueryParams, form_error, media_type, multipart, parse_id, parse_json,
+    parse_value, read_body,
 };
-use crate::wire::{KnowledgeItem, ListBody, QueryResult};
+use crate::wire::{KnowledgeItem, ListBody};
 
 /// Files of one upload at most.
 const MAX_FILES: usize = 100;
 /// Items of one JSON body at most.
 const MAX_ITEMS: usize = 1_000;
-/// Passages of one query at most.
-const MAX_RESULTS: usize = 50;
 
 /// Something typed in, to be added to a chatbot's knowledge.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -109,20 +108,44 @@ pub struct ItemReply {
     data: KnowledgeItem,
 }
 
+/// Which items are wanted.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)] // Only its description is used; reading names the field at fault.
+pub struct ItemFilterParams {
+    /// Only items that have come this far.
+    status: Option<ItemStatus>,
+    /// Only items of this type.
+    r#type: Option<ItemKind>,
+    /// Only those that may answer (`true`), or those that may not (`false`).
+    enabled: Option<bool>,
+    /// Only items whose title, file name, address, question or answer holds this, in any case; at
+    /// most 200 characters.
+    search: Option<String>,
+}
+
 /// Get knowledge base list of chatbot
 ///
 /// Newest first.
 #[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/knowledge-base",
     operation_id = "getKnowledge", tag = "Knowledge",
-    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."), PageParams),
-    responses((status = 200, body = ListBody<KnowledgeItem>), (status = 401, body = ErrorBody),
-              (status = 404, body = ErrorBody)))]
+    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."), PageParams,
+           ItemFilterParams),
+    responses((status = 200, body = ListBody<KnowledgeItem>), (status = 400, body = ErrorBody),
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn list(
     State(app): State<App>,
     OwnChatbot(chatbot): OwnChatbot,
     Paging(page): Paging,
+    filter: QueryParams,
 ) -> ApiResult<JsonBody<ListBody<KnowledgeItem>>> {
-    let page = app.engine.store().items(&chatbot, page).await?;
+    let filter = ItemFilter {
+        status: filter.word("status", "pending, processing, ready or failed")?,
+        kind: filter.word("type", "file, url, text or qna")?,
+        enabled: filter.bool("enabled")?,
+        search: filter.search()?,
+    };
+    let page = app.engine.store().items(&chatbot, &filter, page).await?;
     Ok(JsonBody(ListBody::new(page)))
 }
 
@@ -370,58 +393,4 @@ pub async fn delete(
 fn item_id(id: Option<String>) -> ApiResult<ItemId> {
     let id = id.ok_or_else(|| Error::invalid_field("id", "name the knowledge item"))?;
     parse_id(&id, "knowledge item")
-}
-
-/// A question to search with.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct QueryInput {
-    /// What to look for, at most 32,000 characters.
-    query: String,
-    /// Passages wanted, 1 to 50.
-    #[schema(default = 5, minimum = 1, maximum = 50)]
-    limit: Option<usize>,
-    /// Leave out passages less likely than this, 0 to 1.
-    #[schema(default = 0.0, minimum = 0, maximum = 1)]
-    min_similarity: Option<f32>,
-}
-
-/// Passages, best first.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct QueryReply {
-    results: Vec<QueryResult>,
-}
-
-/// Query knowledge
-///
-/// The passages that answer best, with how likely each is the right one.
-#[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/query-knowledge",
-    operation_id = "queryKnowledge", tag = "Knowledge",
-    params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
-    request_body = QueryInput,
-    responses((status = 200, body = QueryReply), (status = 400, body = ErrorBody),
-              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
-pub async fn query(
-    State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
-    Json(input): Json<QueryInput>,
-) -> ApiResult<JsonBody<QueryReply>> {
-    let query = okra_domain::session::parse_message("query", &input.query)?;
-    let limit = input.limit.unwrap_or(5);
-    if limit == 0 || limit > MAX_RESULTS {
-        let problem = format!("must be from 1 to {MAX_RESULTS}");
-        return Err(ApiError(Error::invalid_field("limit", problem)));
-    }
-    let minimum = input.min_similarity.unwrap_or(0.0);
-    if !(0.0..=1.0).contains(&minimum) {
-        let problem = "must be from 0 to 1";
-        return Err(ApiError(Error::invalid_field("min_similarity", problem)));
-    }
-    let passages = app
-        .engine
-        .retrieve(&chatbot, &query, limit, minimum)
-        .await?;
-    let result = |passage: &Passage| QueryResult::from(passage.cited());
-    Ok(JsonBody(QueryReply {
-        results: passages.iter().map(result).collect(),
-    }))
 }

@@ -8,6 +8,7 @@ use okra_domain::{Error, MessageId};
 use super::{read_message, read_session};
 use crate::Store;
 use crate::db::params;
+use crate::events::Change;
 
 impl Store {
     /// The session of a visitor on a platform, where there is one.
@@ -71,6 +72,7 @@ impl Store {
     /// Keeps what the visitor thought of an answer; `None` takes it back.
     pub async fn set_feedback(
         &self,
+        chatbot: &Chatbot,
         session: &Session,
         id: MessageId,
         feedback: Option<Feedback>,
@@ -82,7 +84,11 @@ impl Store {
         let values = params![rating, comment, id.0, session.id.0];
         match self.db.execute(sql, values).await? {
             0 => Err(Error::not_found("answer")),
-            _ => Ok(()),
+            _ => {
+                let rated = Change::Message(chatbot.id, session.id, id);
+                self.events.tell(chatbot.organization_id, rated);
+                Ok(())
+            }
         }
     }
 }

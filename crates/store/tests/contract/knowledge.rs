@@ -6,9 +6,9 @@ use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::knowledge::{Item, ItemChange, ItemStatus, Source};
 use okra_domain::{ChatbotId, ErrorKind, ItemId};
-use okra_store::blobs::item_path;
+use okra_store::blobs::{item_path, texts_folder};
 use okra_store::jobs::Task;
-use okra_store::knowledge::{Added, IndexedItem};
+use okra_store::knowledge::{Added, IndexedItem, ItemFilter};
 
 use crate::on_every_database;
 use crate::world::{
@@ -44,7 +44,14 @@ async fn items_are_added_all_or_none(world: World) -> Result<()> {
     let mut broken = items.clone();
     broken[4].chatbot_id = ChatbotId::new();
     assert_not_found(world.store.add_items(&chatbot, broken).await);
-    entries(world.store.items(&chatbot, page(1, 10)).await?, 1, 0);
+    entries(
+        world
+            .store
+            .items(&chatbot, &ItemFilter::default(), page(1, 10))
+            .await?,
+        1,
+        0,
+    );
     assert_eq!(world.store.open_jobs().await?, 0);
 
     let mut twice = items.clone();
@@ -147,7 +154,14 @@ async fn the_same_files_at_once_are_stored_once(world: World) -> Result<()> {
         new += added.iter().filter(|added| added_id(added).0).count();
     }
     assert_eq!(new, 5);
-    entries(world.store.items(&chatbot, page(1, 10)).await?, 1, 5);
+    entries(
+        world
+            .store
+            .items(&chatbot, &ItemFilter::default(), page(1, 10))
+            .await?,
+        1,
+        5,
+    );
     assert_eq!(world.store.open_jobs().await?, 5);
     Ok(())
 }
@@ -286,14 +300,15 @@ async fn a_deleted_item_is_gone_at_once(world: World) -> Result<()> {
     );
     assert!(!world.store.fail_ingest(&reading, typed.id, "late").await?);
 
-    let job = world.store.lease_job(LEASE).await?.expect("a job is due");
-    let path = item_path(chatbot.id, upload.id);
-    assert_eq!(
-        job.task,
-        Task::DeleteBlobs(path),
-        "a typed text has no blob"
-    );
-    assert_eq!(world.store.lease_job(LEASE).await?, None);
+    for path in [
+        item_path(chatbot.id, upload.id),
+        texts_folder(chatbot.id, upload.id),
+    ] {
+        let job = world.store.lease_job(LEASE).await?.expect("a job is due");
+        assert_eq!(job.task, Task::DeleteBlobs(path));
+    }
+    let more = world.store.lease_job(LEASE).await?;
+    assert_eq!(more, None, "a typed text has no blob");
     // The same bytes are new again.
     let again = vec![file(&chatbot, "a", world.clock())];
     let again = world.store.add_items(&chatbot, again).await?;
@@ -325,7 +340,14 @@ async fn another_chatbots_item_is_not_found(world: World) -> Result<()> {
             .await?
             .is_empty()
     );
-    entries(world.store.items(&stranger, page(1, 10)).await?, 1, 0);
+    entries(
+        world
+            .store
+            .items(&stranger, &ItemFilter::default(), page(1, 10))
+            .await?,
+        1,
+        0,
+    );
     let changes = world.store.knowledge_changes(&stranger, 0).await?;
     assert_eq!((changes.version, changes.items.len()), (0, 0));
     assert_eq!(world.store.item(&chatbot, item.id).await?, item);
@@ -345,7 +367,10 @@ async fn items_are_listed_newest_first(world: World) -> Result<()> {
     added.reverse();
     let mut listed = Vec::new();
     for number in 1..=3 {
-        let page = world.store.items(&chatbot, page(number, 3)).await?;
+        let page = world
+            .store
+            .items(&chatbot, &ItemFilter::default(), page(number, 3))
+            .await?;
         listed.extend(entries(page, number, 7).into_iter().map(|item| item.id));
     }
     assert_eq!(listed, added);

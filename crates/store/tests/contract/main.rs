@@ -6,11 +6,17 @@
 
 mod blobs;
 mod chatbots;
+mod duplicate;
+mod events;
 mod ingesting;
 mod jobs;
 mod keys;
 mod knowledge;
+mod listing;
 mod opening;
+mod overview;
+mod providers;
+mod reading;
 mod sessions;
 mod texts;
 mod visitors;

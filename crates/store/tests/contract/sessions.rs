@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::session::{Attachment, LastMessage, Message, SenderType, Session, SessionState};
+use okra_domain::session::{
+    AnswerFacts, Attachment, LastMessage, Message, SenderType, Session, SessionState,
+};
 use okra_domain::{MessageId, SessionId};
-use okra_store::sessions::{OpenTurn, SessionKey, UserMessage};
+use okra_store::sessions::{OpenTurn, SessionFilter, SessionKey, UserMessage};
 use serde_json::json;
 
 use crate::on_every_database;
@@ -111,7 +113,10 @@ async fn a_turn_is_stored_and_given_back(world: World) -> Result<()> {
 
     world.clock().advance(Duration::from_secs(2));
     let answer = answer(&turn, "30일 안에 가능합니다.", &world);
-    world.store.finish_turn(&chatbot, &answer).await?;
+    world
+        .store
+        .finish_turn(&chatbot, &answer, AnswerFacts::default())
+        .await?;
     let stored = all_messages(&world, session).await?;
     assert_eq!(stored[1], answer);
     let after = world.store.session(&chatbot, session.id).await?;
@@ -167,7 +172,10 @@ async fn a_visitor_that_comes_twice_at_once_has_one_session(world: World) -> Res
     assert_eq!(sessions.len(), 1);
     // Each turn saw all that were opened before it: none was lost, none counted twice.
     assert_eq!(lengths, (0..12).collect());
-    let listed = world.store.sessions(&chatbot, page(1, 10)).await?;
+    let listed = world
+        .store
+        .sessions(&chatbot, &SessionFilter::default(), page(1, 10))
+        .await?;
     let session = entries(listed, 1, 1).remove(0);
     assert_eq!(all_messages(&world, &session).await?.len(), 12);
     Ok(())
@@ -196,7 +204,14 @@ async fn a_turn_that_cannot_be_written_harms_none_beside_it(world: World) -> Res
         assert_eq!(session.visitor, Some(format!("visitor {n}")));
         assert_eq!(all_messages(&world, &session).await?.len(), 1);
     }
-    entries(world.store.sessions(&chatbot, page(1, 50)).await?, 1, 20);
+    entries(
+        world
+            .store
+            .sessions(&chatbot, &SessionFilter::default(), page(1, 50))
+            .await?,
+        1,
+        20,
+    );
     Ok(())
 }
 
@@ -219,7 +234,10 @@ async fn a_turn_sees_the_latest_messages_oldest_first(world: World) -> Result<()
     for n in 0..5 {
         let turn = say(&world, &chatbot, &key, &format!("question {n}")).await?;
         let answer = answer(&turn, &format!("answer {n}"), &world);
-        world.store.finish_turn(&chatbot, &answer).await?;
+        world
+            .store
+            .finish_turn(&chatbot, &answer, AnswerFacts::default())
+            .await?;
     }
     let history = async |limit: u32| {
         let turn = world
@@ -245,8 +263,20 @@ async fn another_chatbots_session_is_not_found(world: World) -> Result<()> {
     assert_not_found(say(&world, &stranger, &SessionKey::Id(id), "Hello").await);
     assert_not_found(say(&world, &chatbot, &SessionKey::Id(SessionId::new()), "Hi").await);
     let answer = answer(&turn, "Hello", &world);
-    assert_not_found(world.store.finish_turn(&stranger, &answer).await);
-    entries(world.store.sessions(&stranger, page(1, 10)).await?, 1, 0);
+    assert_not_found(
+        world
+            .store
+            .finish_turn(&stranger, &answer, AnswerFacts::default())
+            .await,
+    );
+    entries(
+        world
+            .store
+            .sessions(&stranger, &SessionFilter::default(), page(1, 10))
+            .await?,
+        1,
+        0,
+    );
     assert_eq!(all_messages(&world, &turn.session).await?.len(), 1);
     assert_eq!(world.store.session(&chatbot, id).await?, turn.session);
     Ok(())
@@ -264,7 +294,10 @@ async fn sessions_are_listed_by_what_was_said_last(world: World) -> Result<()> {
     let expected = [1, 4, 3, 2, 0].map(|n| ids[n]);
     let mut listed = Vec::new();
     for number in 1..=3 {
-        let page = world.store.sessions(&chatbot, page(number, 2)).await?;
+        let page = world
+            .store
+            .sessions(&chatbot, &SessionFilter::default(), page(number, 2))
+            .await?;
         let ids = entries(page, number, 5)
             .into_iter()
             .map(|session| session.id);
@@ -280,7 +313,10 @@ async fn messages_are_listed_oldest_first(world: World) -> Result<()> {
     for n in 0..7 {
         say(&world, &chatbot, &key, &format!("{n}")).await?;
     }
-    let session = world.store.sessions(&chatbot, page(1, 1)).await?;
+    let session = world
+        .store
+        .sessions(&chatbot, &SessionFilter::default(), page(1, 1))
+        .await?;
     let session = entries(session, 1, 1).remove(0);
     let mut listed = Vec::new();
     for number in 1..=3 {
@@ -322,7 +358,10 @@ async fn a_refused_turn_takes_no_other_with_it(world: World) -> Result<()> {
         }
     }
     assert_eq!(opened.len(), 30);
-    let listed = world.store.sessions(&chatbot, page(1, 200)).await?;
+    let listed = world
+        .store
+        .sessions(&chatbot, &SessionFilter::default(), page(1, 200))
+        .await?;
     let listed = entries(listed, 1, 30).into_iter().map(|session| session.id);
     assert_eq!(listed.collect::<BTreeSet<_>>(), opened);
     Ok(())
@@ -355,7 +394,11 @@ async fn a_turn_whose_caller_left_is_stored_whole_or_not_at_all(world: World) ->
     assert!(stayed >= 20, "who stayed was served");
     // The store goes on, and no session stands there without what was said in it.
     say(&world, &chatbot, &visitor("web", Some("last")), "Hi").await?;
-    let sessions = world.store.sessions(&chatbot, page(1, 200)).await?.entries;
+    let sessions = world
+        .store
+        .sessions(&chatbot, &SessionFilter::default(), page(1, 200))
+        .await?
+        .entries;
     assert!(sessions.len() > stayed);
     for session in sessions {
         let messages = all_messages(&world, &session).await?;

@@ -2,7 +2,7 @@
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::session::{Feedback, Message, Rating, SenderType};
+use okra_domain::session::{AnswerFacts, Feedback, Message, Rating, SenderType};
 use okra_domain::{MessageId, Secret};
 use okra_store::sessions::{OpenTurn, SessionKey, UserMessage};
 use serde_json::{Map, Value, json};
@@ -168,7 +168,10 @@ async fn feedback_is_for_answers_of_the_session_alone(world: World) -> Result<()
         feedback: None,
         created_at: world.clock().now(),
     };
-    world.store.finish_turn(&chatbot, &answer).await?;
+    world
+        .store
+        .finish_turn(&chatbot, &answer, AnswerFacts::default())
+        .await?;
     let key = SessionKey::Visitor {
         platform: "web".to_owned(),
         token: Some("neighbour".to_owned()),
@@ -186,7 +189,7 @@ async fn feedback_is_for_answers_of_the_session_alone(world: World) -> Result<()
     };
     world
         .store
-        .set_feedback(&session, answer.id, Some(given.clone()))
+        .set_feedback(&chatbot, &session, answer.id, Some(given.clone()))
         .await?;
     let stored = world
         .store
@@ -194,15 +197,23 @@ async fn feedback_is_for_answers_of_the_session_alone(world: World) -> Result<()
         .await?
         .expect("it is stored");
     assert_eq!(stored.feedback, Some(given.clone()));
-    assert_not_found(world.store.set_feedback(&neighbour, answer.id, None).await);
+    assert_not_found(
+        world
+            .store
+            .set_feedback(&chatbot, &neighbour, answer.id, None)
+            .await,
+    );
     let question = session.last_message.as_ref().expect("a last message").id;
     assert_not_found(
         world
             .store
-            .set_feedback(&session, question, Some(given))
+            .set_feedback(&chatbot, &session, question, Some(given))
             .await,
     );
-    world.store.set_feedback(&session, answer.id, None).await?;
+    world
+        .store
+        .set_feedback(&chatbot, &session, answer.id, None)
+        .await?;
     let stored = world
         .store
         .message(&session, answer.id)

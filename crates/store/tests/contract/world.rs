@@ -165,6 +165,7 @@ pub fn ingested(texts: &[&str]) -> Ingested {
         characters: i64::try_from(characters).expect("a test's text is short"),
         size_bytes: i64::try_from(bytes).expect("a test's text is short"),
         embedding_space: "space-1".to_owned(),
+        text_file: None,
     }
 }
 

@@ -89,6 +89,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/conversations/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export conversations
+         * @description A file with the conversations that pass the filters and their messages, the conversation that
+         *     began first first. In CSV a line is a message; cells that a spreadsheet would take for a formula
+         *     begin with an apostrophe.
+         */
+        get: operations["exportConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/conversations/{sessionId}": {
         parameters: {
             query?: never;
@@ -164,6 +186,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/duplicate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Duplicate chatbot
+         * @description A second chatbot with the same settings, avatar and knowledge, which answers like the first.
+         *     Left behind are conversations, keys and secrets, and where the first is shown: the copy's hosted
+         *     page is off and it has no allowed origins.
+         */
+        post: operations["duplicateChatbot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/knowledge-base": {
         parameters: {
             query?: never;
@@ -219,6 +263,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/knowledge-base/{itemId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a knowledge item */
+        get: operations["getKnowledgeItem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/knowledge-base/{itemId}/chunks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a knowledge item's chunks
+         * @description The passages that can be found, in order.
+         */
+        get: operations["getKnowledgeChunks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/knowledge-base/{itemId}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a knowledge item's file
+         * @description The bytes that were uploaded, as a download.
+         */
+        get: operations["getKnowledgeFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/knowledge-base/{itemId}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read a knowledge item again
+         * @description Fetches a page anew, or reads a file with what the server has learnt since. What was found
+         *     before keeps answering until that is done. An item that is waiting or being read is left to it.
+         */
+        post: operations["retryKnowledgeItem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/knowledge-base/{itemId}/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a knowledge item's text
+         * @description What was read of it, in Markdown. HTML in it is the document's own and is not to be trusted.
+         */
+        get: operations["getKnowledgeText"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/query-knowledge": {
         parameters: {
             query?: never;
@@ -230,7 +372,8 @@ export interface paths {
         put?: never;
         /**
          * Query knowledge
-         * @description The passages that answer best, with how likely each is the right one.
+         * @description The passages that answer best, with how likely each is the right one. With `explain` each tells
+         *     its scores by words and by meaning too.
          */
         post: operations["queryKnowledge"];
         delete?: never;
@@ -307,6 +450,137 @@ export interface paths {
          * @description The chatbot is named by `?id=`, or by `id` in the body.
          */
         patch: operations["updateChatbot"];
+        trace?: never;
+    };
+    "/api/external/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch what happens
+         * @description Server-sent events of the organization from now on: `knowledge` when an item comes, changes or
+         *     goes; `conversation` and `message` when something is said or an answer is rated. An event says
+         *     how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
+         *     that events were missed: read anew what is shown. So does every connection: the stream ends
+         *     after ten minutes, or with the server, and is to be opened again.
+         */
+        get: operations["watchEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the overview
+         * @description Questions by day and by chatbot, how they were served, and what was asked in vain. Counted are
+         *     the questions of visitors, not those of the playground, nor those that were stopped before
+         *     anything was looked for.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the provider
+         * @description Which model provider answers for the organization's chatbots. A chatbot's own key takes the place
+         *     of this provider's key.
+         */
+        get: operations["getProvider"];
+        /**
+         * Set the provider
+         * @description From the next turn on it answers for every chatbot of the organization.
+         */
+        put: operations["setProvider"];
+        post?: never;
+        /**
+         * Forget the provider
+         * @description The server's provider answers again, where it has one.
+         */
+        delete: operations["deleteProvider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/provider/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the provider's models */
+        get: operations["getModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/provider/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test the connection to a provider
+         * @description Asks it for its models, for ten seconds at most, and stores nothing. With an empty object the
+         *     provider in use is tried. A provider that does not answer is no error of this call: `ok` is false
+         *     then, and `message` says why.
+         */
+        post: operations["testProvider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get usage and health */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/public/chatbot/{slug}": {
@@ -487,6 +761,16 @@ export interface components {
             /** @description The passages that the answer was given. */
             sources: components["schemas"]["CitedSource"][];
         };
+        /** @description One chatbot. */
+        ChatbotCountsBody: components["schemas"]["CountsBody"] & {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description A chatbot in full. */
         ChatbotDetails: components["schemas"]["ChatbotSummary"] & {
             /** @description Always null: kept for clients of the contract. */
@@ -572,10 +856,66 @@ export interface components {
             version_id?: unknown;
             voice_widget_config?: components["schemas"]["VoiceWidgetConfig"] | null;
         };
+        /** @description What one chatbot holds and spends. */
+        ChatbotUsageBody: {
+            /**
+             * Format: int64
+             * @description Passages that can be found.
+             */
+            chunks: number;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Items of knowledge.
+             */
+            items: number;
+            /**
+             * Format: int64
+             * @description Answers given this month.
+             */
+            messages: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Bytes of its items' content.
+             */
+            storage_bytes: number;
+            /**
+             * Format: int64
+             * @description Tokens that models read and wrote for them.
+             */
+            tokens: number;
+        };
         /** @description `{"chatbots": […], "pagination": …}`. */
         ChatbotsReply: {
             chatbots: components["schemas"]["ChatbotSummary"][];
             pagination: components["schemas"]["Pagination"];
+        };
+        /** @description One passage of an item, as it is searched. */
+        ChunkBody: {
+            /** @description Characters of its text. */
+            characters: number;
+            /** @description The headings it stands under, outermost first. */
+            headings: string[];
+            /**
+             * Format: int32
+             * @description Its place in the item, from 1.
+             */
+            ordinal: number;
+            /**
+             * Format: int32
+             * @description The page it begins on, from 1, where the document has pages.
+             */
+            page?: number | null;
+            /** @description A Q&A pair's question. */
+            question?: string | null;
+            /** @description Its text; a Q&A pair's answer. */
+            text: string;
         };
         /** @description A passage an answer was given, as it is shown beside the answer. */
         CitedSource: {
@@ -606,6 +946,58 @@ export interface components {
             /** @description The page's address, for items of type `url`. */
             url?: string | null;
         };
+        /** @description The object of an event `conversation`. */
+        ConversationEvent: {
+            /**
+             * Format: uuid
+             * @description The chatbot spoken with.
+             */
+            chatbot_id: string;
+            /** @description The conversation, as lists show it. */
+            session: components["schemas"]["SessionBody"];
+        };
+        /** @description How many questions, and how they were served. `questions` is the sum of the other three counts. */
+        CountsBody: {
+            /**
+             * Format: int64
+             * @description Those whose answer rests on at least one passage that was likely enough to answer from.
+             */
+            answered: number;
+            /**
+             * Format: int64
+             * @description Those without a whole answer, because something failed.
+             */
+            failed: number;
+            /**
+             * Format: double
+             * @description Milliseconds from the question to the end of the whole answer: half took less. Null where
+             *     there is none.
+             */
+            median_ms?: number | null;
+            /**
+             * Format: int64
+             * @description All of them.
+             */
+            questions: number;
+            /**
+             * Format: int64
+             * @description Those the knowledge held nothing likely enough for.
+             */
+            unanswered: number;
+        };
+        /**
+         * @description A kind of database.
+         * @enum {string}
+         */
+        DatabaseKind: "sqlite" | "postgres";
+        /** @description One day. */
+        DayBody: components["schemas"]["CountsBody"] & {
+            /**
+             * Format: date
+             * @description The day, such as `2025-01-22`.
+             */
+            date: string;
+        };
         /** @description Where the chatbot may be shown. */
         DeployInput: {
             /**
@@ -625,6 +1017,11 @@ export interface components {
             /** @description The hosted page, which anyone may open while the chatbot is public. */
             page_url: string;
         };
+        /** @description What a copy is called. */
+        DuplicateInput: {
+            /** @description Its name, 1 to 100 characters; the original's with "(copy)" where not given. */
+            name?: string | null;
+        };
         /** @description The body of every error. */
         ErrorBody: {
             /** @description A word for programs, such as `not_found`. */
@@ -633,6 +1030,17 @@ export interface components {
             details?: components["schemas"]["FieldProblem"][];
             /** @description One plain sentence. */
             error: string;
+        };
+        /** @description Any event's object. */
+        EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"];
+        /** @description `{"data": […]}`: the form of a JSON export. */
+        ExportBody: {
+            data: components["schemas"]["ExportedConversation"][];
+        };
+        /** @description One conversation with all that was said in it. */
+        ExportedConversation: {
+            messages: components["schemas"]["MessageBody"][];
+            session: components["schemas"]["SessionBody"];
         };
         /** @description What the visitor thinks of an answer. */
         FeedbackInput: {
@@ -651,6 +1059,27 @@ export interface components {
         FilesForm: {
             /** @description One or more files: txt, md, html, pdf, docx, csv, json or xlsx. */
             files: string[];
+        };
+        /** @description How the server is; the same for every organization on it. */
+        HealthBody: {
+            /** @description Where rows lie. */
+            database: components["schemas"]["DatabaseKind"];
+            /** @description Memory that search indexes take. */
+            index_bytes: number;
+            /**
+             * Format: int64
+             * @description Jobs that wait or run.
+             */
+            jobs_open: number;
+            /** @description Where files lie. */
+            storage: components["schemas"]["StorageKind"];
+            /**
+             * Format: int64
+             * @description How long this process has been running.
+             */
+            uptime_seconds: number;
+            /** @description Okra's version. */
+            version: string;
         };
         /** @description A visitor whom the site vouches for. */
         Identity: {
@@ -707,6 +1136,20 @@ export interface components {
             data: components["schemas"]["KnowledgeItem"][];
             message: string;
         };
+        /** @description The object of an event `knowledge`. */
+        KnowledgeEvent: {
+            /**
+             * Format: uuid
+             * @description Whose knowledge it is.
+             */
+            chatbot_id: string;
+            item?: components["schemas"]["KnowledgeItem"] | null;
+            /**
+             * Format: uuid
+             * @description The item.
+             */
+            item_id: string;
+        };
         /** @description A knowledge item. */
         KnowledgeItem: {
             /**
@@ -761,6 +1204,32 @@ export interface components {
              * @description When it last changed.
              */
             updated_at: string;
+        };
+        /** @description A page of a list, under `data`. */
+        ListBody_ChunkBody: {
+            /** @description The entries of this page. */
+            data: {
+                /** @description Characters of its text. */
+                characters: number;
+                /** @description The headings it stands under, outermost first. */
+                headings: string[];
+                /**
+                 * Format: int32
+                 * @description Its place in the item, from 1.
+                 */
+                ordinal: number;
+                /**
+                 * Format: int32
+                 * @description The page it begins on, from 1, where the document has pages.
+                 */
+                page?: number | null;
+                /** @description A Q&A pair's question. */
+                question?: string | null;
+                /** @description Its text; a Q&A pair's answer. */
+                text: string;
+            }[];
+            /** @description Where the page lies in the whole. */
+            pagination: components["schemas"]["Pagination"];
         };
         /** @description A page of a list, under `data`. */
         ListBody_KnowledgeItem: {
@@ -842,7 +1311,7 @@ export interface components {
                 id: string;
                 /**
                  * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-                 *     `ended` (`complete`, `cancelled`, `failed`), `sources`, `timings_ms`, and `feedback` where
+                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`, `timings_ms`, and `feedback` where
                  *     the visitor gave one.
                  */
                 metadata: {
@@ -956,7 +1425,7 @@ export interface components {
             id: string;
             /**
              * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-             *     `ended` (`complete`, `cancelled`, `failed`), `sources`, `timings_ms`, and `feedback` where
+             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`, `timings_ms`, and `feedback` where
              *     the visitor gave one.
              */
             metadata: {
@@ -987,6 +1456,21 @@ export interface components {
             /** @description Always null until tools exist. */
             tool_results?: unknown;
         };
+        /** @description The object of an event `message`. */
+        MessageEvent: {
+            /**
+             * Format: uuid
+             * @description The chatbot spoken with.
+             */
+            chatbot_id: string;
+            /** @description The message. */
+            message: components["schemas"]["MessageBody"];
+            /**
+             * Format: uuid
+             * @description The conversation.
+             */
+            session_id: string;
+        };
         /** @description `{"message": …}`. */
         MessageReply: {
             message: string;
@@ -1002,6 +1486,11 @@ export interface components {
              * @description The id of an answer that is still being written: take it up again.
              */
             running?: string | null;
+        };
+        /** @description `{"data": […]}`. */
+        ModelsReply: {
+            /** @description The models' names, sorted. */
+            data: string[];
         };
         /** @description Something typed in, to be added to a chatbot's knowledge. */
         NewItem: (components["schemas"]["NewText"] & {
@@ -1042,6 +1531,21 @@ export interface components {
             /** @description Its title; the first line where not given. */
             title?: string | null;
         };
+        /** @description `{"data": …}`. */
+        OneItem: {
+            data: components["schemas"]["KnowledgeItem"];
+        };
+        /** @description How the organization's chatbots do. */
+        OverviewReply: {
+            /** @description The chatbots that were asked, the one asked most first; 200 at most. */
+            by_chatbot: components["schemas"]["ChatbotCountsBody"][];
+            /** @description Each day of the period, oldest first. */
+            days: components["schemas"]["DayBody"][];
+            /** @description The whole period. */
+            totals: components["schemas"]["TotalsBody"];
+            /** @description What was asked in vain, the most frequent first; 50 at most. */
+            unanswered: components["schemas"]["UnansweredBody"][];
+        };
         /** @description Where a page lies in the whole list. */
         Pagination: {
             /**
@@ -1080,8 +1584,56 @@ export interface components {
             email?: string | null;
             name?: string | null;
         };
+        /** @description The provider in use. */
+        ProviderBody: {
+            /** @description Its key, masked: `sk-…WXYZ`; of the server's only whether there is one. Null without one. */
+            api_key?: string | null;
+            /** @description Its API's address; null where there is none. */
+            base_url?: string | null;
+            /** @description Whose it is. */
+            source: components["schemas"]["ProviderSource"];
+        };
+        /** @description A provider to use, or to try. */
+        ProviderInput: {
+            /**
+             * @description Its key; null for none. Not given, or given as it is shown, the present one stays, as long as
+             *     the address does.
+             */
+            api_key?: string | null;
+            /**
+             * @description Its API's address, at most 500 characters; OpenAI's where not given. One inside a private
+             *     network is only reached where the server's operator opened it (`provider_allow`), as Ollama's
+             *     port on the server's own machine is by default.
+             */
+            base_url?: string | null;
+        };
+        /** @description `{"provider": …}`. */
+        ProviderReply: {
+            provider: components["schemas"]["ProviderBody"];
+        };
+        /**
+         * @description Whose provider it is.
+         * @enum {string}
+         */
+        ProviderSource: "organization" | "server" | "none";
+        /** @description How a trial of the connection went. */
+        ProviderTestReply: {
+            /** @description One sentence: what it answered, or why it did not, in its own words where it had any. */
+            message: string;
+            /**
+             * Format: double
+             * @description How long that took.
+             */
+            milliseconds: number;
+            /** @description The names of its models, sorted. */
+            models: string[];
+            /** @description Whether the provider answered with its models. */
+            ok: boolean;
+        };
         /** @description A question to search with. */
         QueryInput: {
+            /** @description Tell how each passage was scored, and how long it took. */
+            explain?: boolean;
             /**
              * @description Passages wanted, 1 to 50.
              * @default 5
@@ -1098,7 +1650,17 @@ export interface components {
         };
         /** @description Passages, best first. */
         QueryReply: {
+            /**
+             * Format: double
+             * @description With `explain`: how long finding took.
+             */
+            milliseconds?: number | null;
             results: components["schemas"]["QueryResult"][];
+            /**
+             * Format: float
+             * @description With `explain`: the similarity from which on a passage is answered from.
+             */
+            threshold?: number | null;
         };
         /** @description One passage that a query found. */
         QueryResult: {
@@ -1119,6 +1681,7 @@ export interface components {
              * @description The document's page, from 1, where it has pages.
              */
             page?: number | null;
+            scores?: components["schemas"]["ScoresBody"] | null;
             /**
              * Format: float
              * @description How likely it is the right passage, 0 to 1.
@@ -1145,6 +1708,25 @@ export interface components {
          * @enum {string}
          */
         Rating: "up" | "down";
+        /** @description How well a passage matches, by each leg of the search. */
+        ScoresBody: {
+            /**
+             * Format: float
+             * @description Both weighed together: what passages are ranked by.
+             */
+            combined: number;
+            /**
+             * Format: float
+             * @description By its words: 0 nothing in common, about 1 where every word of the question is there, 2.2 at
+             *     most.
+             */
+            lexical: number;
+            /**
+             * Format: float
+             * @description By its meaning: the cosine, -1 to 1; null where the question or the passage has no vector.
+             */
+            semantic?: number | null;
+        };
         /**
          * @description Who wrote a message.
          * @enum {string}
@@ -1172,7 +1754,17 @@ export interface components {
             /** @description Whether a person has taken over. */
             is_human_mode: boolean;
             /** @description The latest message. */
-            last_message?: string | null;
+            last_message?: {
+                /** @description Its text. */
+                content: string;
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description Who wrote it. */
+                sender_type: components["schemas"]["SenderType"];
+            } | null;
             /** @description What is known of the visitor. */
             metadata: {
                 [key: string]: unknown;
@@ -1322,6 +1914,87 @@ export interface components {
             media_type: string;
             /** @description SHA-256 of its bytes, in hex. */
             sha256: string;
+        };
+        /**
+         * @description A kind of file storage.
+         * @enum {string}
+         */
+        StorageKind: "folder" | "s3";
+        /** @description The whole period. */
+        TotalsBody: components["schemas"]["CountsBody"] & {
+            /**
+             * Format: double
+             * @description The share of the questions that was answered from knowledge, 0 to 1; null where none was
+             *     asked.
+             */
+            answered_share?: number | null;
+        };
+        /** @description A question that the knowledge held nothing for. */
+        UnansweredBody: {
+            /**
+             * Format: uuid
+             * @description The chatbot that was asked.
+             */
+            chatbot_id: string;
+            /**
+             * Format: int64
+             * @description How often it was asked, letters' case aside.
+             */
+            count: number;
+            /**
+             * Format: date-time
+             * @description When it was last asked.
+             */
+            last_asked_at: string;
+            /**
+             * Format: uuid
+             * @description The visitor's message there.
+             */
+            message_id: string;
+            /** @description Its words, 2,000 characters at most, as they were last written. */
+            question: string;
+            /**
+             * Format: uuid
+             * @description The conversation it was last asked in.
+             */
+            session_id: string;
+        };
+        /**
+         * @description What the organization's chatbots hold and spend. The month is the calendar's, in UTC; trials in
+         *     the playground count, since they cost the same.
+         */
+        UsageReply: {
+            /** @description Each chatbot, oldest first. */
+            by_chatbot: components["schemas"]["ChatbotUsageBody"][];
+            /** @description Chatbots. */
+            chatbots: number;
+            /**
+             * Format: int64
+             * @description Passages that can be found.
+             */
+            chunks: number;
+            /** @description How the server is. */
+            health: components["schemas"]["HealthBody"];
+            /**
+             * Format: int64
+             * @description Items of knowledge.
+             */
+            items: number;
+            /**
+             * Format: int64
+             * @description Answers given this month.
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description Bytes of the items' content.
+             */
+            storage_bytes: number;
+            /**
+             * Format: int64
+             * @description Tokens that models read and wrote for them.
+             */
+            tokens: number;
         };
         /** @description What is known of the visitor. */
         VisitorBody: {
@@ -1801,6 +2474,19 @@ export interface operations {
                 page?: number;
                 /** @description Entries a page, 1 to 200. */
                 limit?: number;
+                /** @description Only conversations on this platform, such as `web` or `playground`. */
+                platform?: string;
+                /** @description Only conversations that stand like this. */
+                state?: components["schemas"]["SessionState"];
+                /** @description Only those in which something was said then or later: a time (RFC 3339), or a day in UTC. */
+                from?: string;
+                /** @description Only those in which the last was said before this time, or on this day in UTC or before. */
+                to?: string;
+                /**
+                 * @description Only those in which a message, or the visitor's token, name or e-mail address holds this, in
+                 *     any case; at most 200 characters.
+                 */
+                search?: string;
             };
             header?: never;
             path: {
@@ -1817,6 +2503,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListBody_SessionBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportConversations: {
+        parameters: {
+            query?: {
+                /** @description `json` where not given. */
+                format?: "json" | "csv";
+                /** @description Only conversations on this platform, such as `web` or `playground`. */
+                platform?: string;
+                /** @description Only conversations that stand like this. */
+                state?: components["schemas"]["SessionState"];
+                /** @description Only those in which something was said then or later: a time (RFC 3339), or a day in UTC. */
+                from?: string;
+                /** @description Only those in which the last was said before this time, or on this day in UTC or before. */
+                to?: string;
+                /**
+                 * @description Only those in which a message, or the visitor's token, name or e-mail address holds this, in
+                 *     any case; at most 200 characters.
+                 */
+                search?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportBody"];
+                    "text/csv": string;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             401: {
@@ -2048,6 +2805,56 @@ export interface operations {
             };
         };
     };
+    duplicateChatbot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DuplicateInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatbotReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getKnowledge: {
         parameters: {
             query?: {
@@ -2055,6 +2862,17 @@ export interface operations {
                 page?: number;
                 /** @description Entries a page, 1 to 200. */
                 limit?: number;
+                /** @description Only items that have come this far. */
+                status?: components["schemas"]["ItemStatus"];
+                /** @description Only items of this type. */
+                type?: components["schemas"]["ItemKind"];
+                /** @description Only those that may answer (`true`), or those that may not (`false`). */
+                enabled?: boolean;
+                /**
+                 * @description Only items whose title, file name, address, question or answer holds this, in any case; at
+                 *     most 200 characters.
+                 */
+                search?: string;
             };
             header?: never;
             path: {
@@ -2071,6 +2889,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListBody_KnowledgeItem"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             401: {
@@ -2330,6 +3156,219 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getKnowledgeItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The item. */
+                itemId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneItem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getKnowledgeChunks: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The item. */
+                itemId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_ChunkBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getKnowledgeFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The item. */
+                itemId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    retryKnowledgeItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The item. */
+                itemId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getKnowledgeText: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The item. */
+                itemId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/markdown": string;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2679,6 +3718,302 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    watchEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["EventBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description How many days, today included. */
+                days?: number;
+                /** @description One chatbot alone. */
+                chatbot?: string;
+                /**
+                 * @description Minutes by which the days' own time is ahead of UTC: 540 in Seoul, -300 in New York in
+                 *     winter. (`-new Date().getTimezoneOffset()` in JavaScript.)
+                 */
+                timezone_offset_minutes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderTestReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReply"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

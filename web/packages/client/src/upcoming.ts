@@ -43,36 +43,9 @@ export interface KeyInfo {
   last_used_at: string | null;
 }
 
-export interface Provider {
-  base_url: string | null;
-  api_key: string | null;
-  source: 'organization' | 'server' | 'none';
-}
-
-export interface ProviderTest {
-  ok: boolean;
-  message: string;
-  milliseconds: number;
-  models: string[];
-}
-
-export interface Usage {
-  chatbots: number;
-  items: number;
-  chunks: number;
-  storage_bytes: number;
-  messages: number;
-  tokens: number;
-  by_chatbot: { id: string; name: string; items: number; chunks: number; storage_bytes: number; messages: number; tokens: number }[];
-  health: {
-    version: string;
-    database: 'sqlite' | 'postgres';
-    storage: string;
-    jobs_open: number;
-    index_bytes: number;
-    uptime_seconds: number;
-  };
-}
+export type Provider = components['schemas']['ProviderBody'];
+export type ProviderTest = components['schemas']['ProviderTestReply'];
+export type Usage = components['schemas']['UsageReply'];
 
 type Call<Reply, Body = never, Parameters = object> = {
   parameters: Parameters;
@@ -103,15 +76,4 @@ export interface Upcoming {
   '/api/external/people/{id}/reset-link': { post: Call<{ link: string; sent: boolean }, never, Named<'id'>> };
   '/api/external/keys': { get: Call<{ data: KeyInfo[] }>; post: Call<{ key: string; data: KeyInfo }, { name?: string }> };
   '/api/external/keys/{id}': { delete: Call<never, never, Named<'id'>> };
-  '/api/external/provider': {
-    get: Call<{ provider: Provider }>;
-    put: Call<{ provider: Provider }, { base_url?: string | null; api_key?: string | null }>;
-    delete: Call<never>;
-  };
-  '/api/external/provider/test': { post: Call<ProviderTest, { base_url?: string; api_key?: string }> };
-  '/api/external/provider/models': { get: Call<{ data: string[] }> };
-  '/api/external/usage': { get: Call<Usage> };
-  '/api/external/chatbot/{chatbotId}/duplicate': {
-    post: Call<components['schemas']['ChatbotReply'], { name?: string }, Named<'chatbotId'>>;
-  };
 }

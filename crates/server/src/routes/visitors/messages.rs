@@ -147,7 +147,7 @@ pub async fn rate(
     let feedback = input.rating.map(|rating| Feedback { rating, comment });
     app.engine
         .store()
-        .set_feedback(&session, id, feedback)
+        .set_feedback(&asking.chatbot, &session, id, feedback)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
