@@ -3,10 +3,9 @@
 import type { components } from './schema';
 
 export type Role = 'owner' | 'admin' | 'agent' | 'viewer';
-export type Language = 'en' | 'ko';
 
 export interface Me {
-  person: { id: string; name: string; email: string; language: Language | null };
+  person: { id: string; name: string; email: string; language: string | null };
   organizations: { id: string; name: string; role: Role }[];
 }
 
@@ -54,7 +53,7 @@ type Call<Reply, Body = never, Parameters = object> = {
 type Named<K extends string> = { path: { [Name in K]: string } };
 
 export interface Upcoming {
-  '/api/account': { get: Call<Me>; patch: Call<Me, { name?: string; language?: Language | null }> };
+  '/api/account': { get: Call<Me>; patch: Call<Me, { name?: string; language?: string | null }> };
   '/api/account/sign-in': { post: Call<Me, { email: string; password: string }> };
   '/api/account/sign-out': { post: Call<never> };
   '/api/account/sign-out-everywhere': { post: Call<never> };
