@@ -7,6 +7,7 @@ const server = process.env['OKRA_URL'] ?? 'http://127.0.0.1:8080';
 export default defineConfig({
   plugins: [svelte(), indexForEveryPage()],
   server: {
+    host: '127.0.0.1',
     port: 5173,
     strictPort: true,
     proxy: Object.fromEntries(['/api', '/files', '/widget.js', '/assets', '/c/', '/docs', '/openapi.json'].map((path) => [path, server])),
