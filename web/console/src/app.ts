@@ -1,6 +1,6 @@
 // The console put together: the one place where its parts are made.
 
-import { client, send } from '@okra/client';
+import { client, send, upload, type Upload } from '@okra/client';
 import { Chatbots } from './lib/chatbots.svelte';
 import { Events } from './lib/events';
 import { Router } from './lib/router.svelte';
@@ -28,4 +28,9 @@ export const events = new Events((signal) => call('/api/external/events', { sign
 /** A call that openapi.json cannot describe, such as a stream; fails as those of `api` do. */
 export function call(path: string, init?: RequestInit): Promise<Response> {
   return send(new Request(new URL(path, location.origin), init), options);
+}
+
+/** Sends a file, telling how far it is; fails as the calls of `api` do. */
+export function sendFile<Reply>(request: Upload): Promise<Reply> {
+  return upload(request, options);
 }

@@ -52,6 +52,8 @@ interface Page {
   frame: Frame;
   /** The least role that may open it; viewers where none is named. */
   least?: Role;
+  /** Follows its parameters itself, rather than being made anew for others. Pages of one file may share it. */
+  lasting?: true;
 }
 
 /** `home`, `chatbot` and `settings` lead on to another page. */
@@ -69,8 +71,8 @@ export const PAGES: Partial<Record<PageName, Page>> = {
   appearance: { file: 'appearance/Appearance', frame: 'chatbot' },
   voice: { file: 'voice/Voice', frame: 'chatbot' },
   deploy: { file: 'deploy/Deploy', frame: 'chatbot' },
-  conversations: { file: 'conversations/Conversations', frame: 'chatbot' },
-  conversation: { file: 'conversations/Conversation', frame: 'chatbot' },
+  conversations: { file: 'conversations/Conversations', frame: 'chatbot', lasting: true },
+  conversation: { file: 'conversations/Conversations', frame: 'chatbot', lasting: true },
   organization: { file: 'settings/Organization', frame: 'settings' },
   people: { file: 'settings/People', frame: 'settings' },
   keys: { file: 'settings/Keys', frame: 'settings', least: 'admin' },

@@ -72,3 +72,17 @@ test('a listener that fails is no lost connection', async () => {
   vi.unstubAllGlobals();
   events.stop();
 });
+
+test('a server that lost count is a gap, and whether events come is known', async () => {
+  const only = stream();
+  const { events, heard, listener, waits } = opened(only);
+  expect(events.connected).toBe(false);
+  const stop = events.listen(listener);
+  only.say('event: resync\ndata: {}\n\n');
+  await vi.waitFor(() => expect(heard).toEqual(['gap']));
+  expect(events.connected).toBe(true);
+  only.lose();
+  await vi.waitFor(() => expect(waits).toHaveLength(1));
+  expect(events.connected).toBe(false);
+  stop();
+});

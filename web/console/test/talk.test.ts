@@ -1,7 +1,8 @@
 import { ApiError, OFFLINE } from '@okra/client';
 import { expect, test } from 'vitest';
 import { Talk, type Ask } from '../src/pages/playground/parts/talk.svelte';
-import { seconds, spent } from '../src/pages/playground/parts/times';
+import { seconds } from '../src/lib/time.svelte';
+import { spent } from '../src/pages/playground/parts/times';
 
 const PASSAGE = { knowledge_id: 'k1', title: 'Care', chunk: 1, content: 'Rinse it.', similarity: 0.9 };
 const event = (name: string, data: object): string => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -32,6 +32,10 @@ export default dictionary({
     noColor: 'This is no colour: write it like #0F766E.',
     pick: (label: string) => `${label}: pick one`,
     lookOnly: 'You can look at these settings. An owner or admin of the organization can change them.',
+    pages: 'Pages',
+    previous: 'Previous page',
+    next: 'Next page',
+    range: (first: string, last: string, total: string) => `${first}–${last} of ${total}`,
   },
   ko: {
     cancel: '취소',
@@ -64,5 +68,9 @@ export default dictionary({
     noColor: '색이 아닙니다. #0F766E처럼 적어 주세요.',
     pick: (label) => `${label} 고르기`,
     lookOnly: '이 설정은 보기만 할 수 있습니다. 조직의 소유자나 관리자가 바꿀 수 있습니다.',
+    pages: '페이지',
+    previous: '이전 페이지',
+    next: '다음 페이지',
+    range: (first, last, total) => `${total}개 중 ${first}–${last}`,
   },
 });

@@ -17,11 +17,17 @@ const WAITS = { first: 500, most: 30_000 };
 export class Events {
   readonly #listeners = new Set<Listener>();
   #running: AbortController | undefined;
+  #connected = false;
 
   constructor(
     private readonly open: Open,
     private readonly wait: (ms: number, signal: AbortSignal) => Promise<void> = pause,
   ) {}
+
+  /** Whether what happens is told at present. Who must know it all the same has to ask meanwhile. */
+  get connected(): boolean {
+    return this.#connected;
+  }
 
   /** Listens until the returned function is called. The stream is open while anyone listens. */
   listen(listener: Listener): () => void {
@@ -42,6 +48,7 @@ export class Events {
   stop(): void {
     this.#running?.abort();
     this.#running = undefined;
+    this.#connected = false;
   }
 
   async #run(): Promise<void> {
@@ -53,11 +60,13 @@ export class Events {
         const response = await this.open(running.signal);
         if (!first) this.#tell((listener) => listener.gap());
         failures = 0;
+        this.#connected = true;
         for await (const event of readEvents(response)) this.#deliver(event);
       } catch {
         // Lost, refused or closed: the way on is the same, and pages show their own failures.
       }
       if (running.signal.aborted) return;
+      this.#connected = false;
       // Spread, so that not every console comes back at once when a server has restarted.
       const delay = Math.min(WAITS.most, WAITS.first * 2 ** failures) * (0.5 + Math.random() / 2);
       failures += 1;
@@ -66,6 +75,8 @@ export class Events {
   }
 
   #deliver(event: ServerEvent): void {
+    // The server lost count of what it had to tell.
+    if (event.name === 'resync') return this.#tell((listener) => listener.gap());
     const data: unknown = JSON.parse(event.data);
     this.#tell((listener) => listener.event(event.name, data));
   }

@@ -43,6 +43,20 @@ export function share(part: number): string {
   return new Intl.NumberFormat(language.value, { style: 'percent', maximumFractionDigits: 1 }).format(part);
 }
 
+/** "0.84": with two digits after the point, so that numbers compare at a glance. */
+export function decimal(number: number): string {
+  return new Intl.NumberFormat(language.value, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(number);
+}
+
+/** "85ms", "1.24s". */
+export function seconds(milliseconds: number): string {
+  const short = milliseconds < 1000;
+  const value = short ? milliseconds : milliseconds / 1000;
+  const digits = short ? (milliseconds < 10 ? 1 : 0) : 2;
+  const unit = short ? 'millisecond' : 'second';
+  return new Intl.NumberFormat(language.value, { style: 'unit', unit, unitDisplay: 'narrow', maximumFractionDigits: digits }).format(value);
+}
+
 class Now {
   value = $state.raw(new Date());
 }

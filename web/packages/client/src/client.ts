@@ -37,10 +37,15 @@ export async function send(request: Request, options: ClientOptions): Promise<Re
     throw isAborted(thrown) ? thrown : ApiError.from(thrown);
   }
   if (response.ok) return response;
+  throw await refused(response, options);
+}
+
+/** The error that an answer is; tells of it where it says that nobody is signed in. */
+export async function refused(response: Response, options: ClientOptions): Promise<ApiError> {
   const error = await ApiError.read(response);
   // A wrong password is a 401 as well, and says nothing about being signed in.
   if (error.status === 401 && error.code === 'unauthorized') options.onSignedOut?.();
-  throw error;
+  return error;
 }
 
 /** The body of a call's answer. */
