@@ -83,7 +83,8 @@ test('a choice that is not listed is shown as the text that it is', () => {
 test.each([
   ['shop.example', 'https://shop.example'],
   [' https://Shop.example/cart?id=1 ', 'https://shop.example'],
-  ['https://*.shop.example', 'https://*.shop.example'],
+  ['https://*.shop.example/', 'https://*.shop.example'],
+  ['*.Shop.example', 'https://*.shop.example'],
   ['localhost:3000', 'http://localhost:3000'],
   ['http://127.0.0.1:8000/', 'http://127.0.0.1:8000'],
   ['https://shop.example:443', 'https://shop.example'],

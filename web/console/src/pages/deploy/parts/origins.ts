@@ -5,9 +5,12 @@ export function originOf(typed: string): string {
   const text = typed.trim();
   const local = /^(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/i.test(text);
   const address = text.includes('://') ? text : `${local ? 'http' : 'https'}://${text}`;
+  // Not every browser takes a * for part of a host.
+  const [, wildcard] = /^https?:\/\/(\*\.)/i.exec(address) ?? [];
   try {
-    const { origin, protocol } = new URL(address);
-    return protocol === 'https:' || protocol === 'http:' ? origin : text;
+    const { origin, protocol } = new URL(wildcard ? address.replace(wildcard, '') : address);
+    if (protocol !== 'https:' && protocol !== 'http:') return text;
+    return wildcard ? origin.replace('://', `://${wildcard}`) : origin;
   } catch {
     return text;
   }

@@ -30,6 +30,7 @@ for (const source of answer.sources) console.log('-', source.title, source.simil
 console.log('session', answer.session_id);`,
     python: `import json
 import os
+import urllib.error
 import urllib.request
 
 request = urllib.request.Request(
@@ -40,8 +41,11 @@ request = urllib.request.Request(
     }).encode(),
     headers={"x-api-key": os.environ["OKRA_KEY"], "content-type": "application/json"},
 )
-with urllib.request.urlopen(request) as response:
-    answer = json.load(response)
+try:
+    with urllib.request.urlopen(request) as response:
+        answer = json.load(response)
+except urllib.error.HTTPError as failed:
+    raise SystemExit(json.load(failed)["error"])
 
 print(answer["message"]["content"])
 for source in answer["sources"]:

@@ -40,12 +40,15 @@ export type Ask = (body: object, signal: AbortSignal) => Promise<Response>;
 
 export class Talk {
   turns = $state.raw<readonly Turn[]>([]);
-  readonly busy = $derived(this.turns.at(-1)?.state === 'writing');
   #session: string | undefined;
   #running: AbortController | undefined;
   #keys = 0;
 
   constructor(private readonly send: Ask) {}
+
+  get busy(): boolean {
+    return this.turns.at(-1)?.state === 'writing';
+  }
 
   /** Asks; does nothing while an answer is being written. Resolves when the answer has ended. */
   async ask(question: string): Promise<void> {
