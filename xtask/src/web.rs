@@ -29,7 +29,8 @@ pub fn build() -> Result<(), String> {
     if lock > modified(&web.join("node_modules/.package-lock.json")) {
         npm(&["ci", "--no-audit", "--no-fund"])?;
     }
-    let built = modified(&web.join("dist/widget.js"));
+    // The last one to be written: where a build broke off there is none.
+    let built = modified(&web.join("dist/console.html"));
     if newest(&web)? > built {
         npm(&["run", "--silent", "build"])?;
     }
