@@ -116,13 +116,28 @@ impl Store {
             "part AS day, ",
             "GROUP BY part ORDER BY part"
         );
-        let mut dated = values();
-        dated.extend(params![offset]);
-        let rows = self.db.fetch_all(by_day, dated).await?;
+        let totals = counts!("1", "", "GROUP BY part");
+        let by_chatbot = counts!(
+            "m.chatbot_id",
+            "part AS id, (SELECT name FROM chatbots WHERE id = part) AS name, ",
+            "GROUP BY part ORDER BY questions DESC, part LIMIT $4"
+        );
+        let with = |more: i64| {
+            let mut values = values();
+            values.extend(params![more]);
+            values
+        };
+        // Side by side: each sorts every question of the period once.
+        let (by_day, totals, by_chatbot, unanswered) = tokio::try_join!(
+            self.db.fetch_all(by_day, with(offset)),
+            self.db.fetch_optional(totals, values()),
+            self.db.fetch_all(by_chatbot, with(CHATBOTS)),
+            self.unanswered(organization, period, from),
+        )?;
         let mut days: Vec<(Timestamp, Counts)> = (first..=today)
             .map(|day| (Timestamp(day * MICROS_A_DAY), Counts::default()))
             .collect();
-        for row in &rows {
+        for row in &by_day {
             let day: i64 = row.get("day")?;
             // A clock that was set back may have left answers in the future.
             let place = usize::try_from(day - first).unwrap_or(usize::MAX);
@@ -130,30 +145,12 @@ impl Store {
                 *counts = read_counts(row)?;
             }
         }
-        let totals = counts!("1", "", "GROUP BY part");
-        let totals = self.db.fetch_optional(totals, values()).await?;
         let totals = totals.as_ref().map(read_counts).transpose()?;
-
-        let by_chatbot = counts!(
-            "m.chatbot_id",
-            "part AS id, (SELECT name FROM chatbots WHERE id = part) AS name, ",
-            "GROUP BY part ORDER BY questions DESC, part LIMIT $4"
-        );
-        let mut limited = values();
-        limited.extend(params![CHATBOTS]);
-        let rows = self.db.fetch_all(by_chatbot, limited).await?;
-        let chatbot = |row: &Row| -> Result<(ChatbotId, String, Counts)> {
-            Ok((
-                ChatbotId(row.get("id")?),
-                row.get("name")?,
-                read_counts(row)?,
-            ))
-        };
         Ok(Overview {
             days,
             totals: totals.unwrap_or_default(),
-            by_chatbot: rows.iter().map(chatbot).collect::<Result<_>>()?,
-            unanswered: self.unanswered(organization, period, from).await?,
+            by_chatbot: by_chatbot.iter().map(read_chatbot).collect::<Result<_>>()?,
+            unanswered,
         })
     }
 
@@ -189,6 +186,11 @@ fn read_counts(row: &Row) -> Result<Counts> {
         failed: row.get("failed")?,
         median_micros: row.get("median_micros")?,
     })
+}
+
+fn read_chatbot(row: &Row) -> Result<(ChatbotId, String, Counts)> {
+    let id = ChatbotId(row.get("id")?);
+    Ok((id, row.get("name")?, read_counts(row)?))
 }
 
 fn read_unanswered(row: &Row) -> Result<UnansweredQuestion> {
