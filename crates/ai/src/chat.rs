@@ -13,6 +13,7 @@
 mod sse;
 mod stream;
 mod thinking;
+mod vision;
 mod wire;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::error::{ProviderError, ProviderErrorKind};
 use crate::http::{Endpoint, EndpointConfig, Post, Reach};
 
 pub use stream::ChatStream;
+pub use vision::sees_images;
 
 /// Longest list of models that is read, in bytes; the longest known has some 500 KB.
 const MAX_LIST: usize = 4 * 1024 * 1024;
@@ -81,12 +83,23 @@ pub struct ChatRequest {
 }
 
 /// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatMessage {
     /// Who speaks.
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// What is shown with it; only for models that [see](sees_images), and only of users.
+    pub images: Vec<Image>,
+}
+
+/// An image that a message shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// The provider fetches it itself.
+    Address(String),
+    /// A JPEG, sent along: what lies on this server the provider may not reach.
+    Jpeg(Bytes),
 }
 
 /// Who speaks in a [`ChatMessage`].
@@ -303,6 +316,7 @@ impl ChatMessage {
         Self {
             role,
             content: content.into(),
+            images: Vec::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::chatbot::at_most;
 use crate::error::{Error, Result};
-use crate::knowledge::words;
+use crate::knowledge::{FoundChunk, words};
 use crate::{ChatbotId, ItemId, MessageId, SessionId, Timestamp};
 
 /// Who wrote a message.
@@ -88,6 +88,11 @@ pub struct Attachment {
     pub name: String,
     /// Where it can be fetched.
     pub url: String,
+    /// Its file's name among the chatbot's images, where a visitor uploaded it here; `None` where a
+    /// client names a file that lies elsewhere. Stored, and never told.
+    #[serde(default, skip_serializing)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub file: Option<String>,
 }
 
 /// Whether an answer helped.
@@ -190,6 +195,21 @@ pub struct CitedSource {
     pub content: String,
     /// How likely the passage is the right one, 0 to 1.
     pub similarity: f32,
+}
+
+impl CitedSource {
+    /// The passage as it is shown beside an answer.
+    pub fn of(found: &FoundChunk, similarity: f32) -> Self {
+        Self {
+            knowledge_id: found.item_id,
+            title: found.title.clone(),
+            url: found.url.clone(),
+            chunk: found.chunk.ordinal,
+            page: found.chunk.page,
+            content: found.block(),
+            similarity,
+        }
+    }
 }
 
 /// The most characters of one visitor message.

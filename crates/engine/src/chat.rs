@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::extractive::{self, Kind};
+use crate::images::images_of;
 use crate::prompt::{self, Said};
 use crate::providers::Chosen;
 use crate::retrieve::Passage;
@@ -114,6 +115,8 @@ struct Draft {
     tokens: i64,
     retrieval: Duration,
     first_text: Option<Duration>,
+    /// Images of the question that the model was shown.
+    images_seen: usize,
 }
 
 /// How a turn ended.
@@ -125,7 +128,9 @@ enum End {
 
 struct Running {
     chatbot: Chatbot,
-    question: String,
+    question: Said,
+    /// Images of the question, whether the model sees any or not.
+    images_sent: usize,
     history: Vec<Said>,
     answer_id: MessageId,
     open: OpenTurn,
@@ -146,7 +151,14 @@ impl Engine {
             let message = "This chatbot is switched off (active is false).";
             return Err(Error::new(ErrorKind::Forbidden, message));
         }
-        let question = request.message.content.clone();
+        let images = images_of(request.message.attachments.as_deref());
+        let images_sent = images.len();
+        let sees = self.sees_images(chatbot);
+        let question = Said {
+            by: SenderType::User,
+            text: request.message.content.clone(),
+            images: if sees { images } else { Vec::new() },
+        };
         let history = self.parts.options.history_messages;
         let store = &self.parts.store;
         let open = store
@@ -165,7 +177,8 @@ impl Engine {
         let running = Running {
             chatbot: chatbot.clone(),
             question,
-            history: history_of(&open, request.earlier),
+            images_sent,
+            history: history_of(&open, request.earlier, sees),
             answer_id,
             open,
             started: Instant::now(),
@@ -201,10 +214,14 @@ impl Engine {
                  server, or OKRA_LLM_FALLBACK=extractive.",
             ));
         }
-        let minimum = MIN_SIMILARITY;
-        let passages = self
-            .retrieve(&turn.chatbot, &turn.question, options.passages, minimum)
-            .await?;
+        let (question, minimum) = (&turn.question.text, MIN_SIMILARITY);
+        let passages = match question.is_empty() {
+            true => Vec::new(), // images alone
+            false => {
+                self.retrieve(&turn.chatbot, question, options.passages, minimum)
+                    .await?
+            }
+        };
         draft.retrieval = turn.started.elapsed();
         draft.grounded = Some(passages.iter().any(|passage| passage.answers));
         match provider {
@@ -228,16 +245,13 @@ impl Engine {
         draft.model = Some(turn.chatbot.settings.model.clone());
         draft.sources = passages.iter().map(Passage::cited).collect();
         turn.send(TurnEvent::Sources(draft.sources.clone())).await;
-        let budget = options.prompt_tokens;
+        let (chatbot, budget) = (&turn.chatbot, options.prompt_tokens);
+        let lines = prompt::build(chatbot, passages, &turn.history, &turn.question, budget);
+        let messages = self.shown(chatbot, lines).await?;
+        draft.images_seen = messages.last().map_or(0, |asked| asked.images.len());
         let request = ChatRequest {
             model: turn.chatbot.settings.model.clone(),
-            messages: prompt::build(
-                &turn.chatbot,
-                passages,
-                &turn.history,
-                &turn.question,
-                budget,
-            ),
+            messages,
             api_key: provider.key,
             temperature: None,
             max_output_tokens: options.answer_tokens,
@@ -319,7 +333,7 @@ impl Running {
 }
 
 async fn extract(turn: &Running, passages: &[Passage], draft: &mut Draft) -> Result<()> {
-    let extract = extractive::answer(&turn.question, passages);
+    let extract = extractive::answer(&turn.question.text, passages);
     draft.answered_by = Some(match extract.kind {
         Kind::Pair => "qna",
         Kind::Passage => "passage",
@@ -334,15 +348,21 @@ async fn extract(turn: &Running, passages: &[Passage], draft: &mut Draft) -> Res
     Ok(())
 }
 
-/// What was said before: the store's history where there is one, else what the client claims.
-fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>) -> Vec<Said> {
+/// What was said before: the store's history where there is one, else what the client claims. With
+/// its images where the model sees any.
+fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>, sees: bool) -> Vec<Said> {
     if open.history.is_empty() {
-        let said = |(by, text)| Said { by, text };
+        let said = |(by, text)| Said {
+            by,
+            text,
+            images: Vec::new(),
+        };
         return earlier.into_iter().map(said).collect();
     }
     let said = |message: &Message| Said {
         by: message.sender_type,
         text: message.content.clone(),
+        images: images_of(message.attachments.as_deref().filter(|_| sees)),
     };
     open.history.iter().map(said).collect()
 }
@@ -392,6 +412,10 @@ fn metadata(
             "total": millis(turn.started.elapsed()),
         }),
     );
+    if turn.images_sent > 0 {
+        let images = json!({"sent": turn.images_sent, "seen": draft.images_seen});
+        metadata.insert("images".to_owned(), images);
+    }
     if let Some(error) = error {
         let shown = match error.kind {
             ErrorKind::Internal => "an internal error, which the server's log tells",

@@ -5,6 +5,7 @@
 pub mod chat;
 mod extractive;
 pub mod fetch;
+mod images;
 mod indexes;
 mod ingest;
 pub mod live;

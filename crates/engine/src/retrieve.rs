@@ -39,15 +39,7 @@ pub struct Scores {
 impl Passage {
     /// The passage as it is shown beside an answer.
     pub fn cited(&self) -> CitedSource {
-        CitedSource {
-            knowledge_id: self.found.item_id,
-            title: self.found.title.clone(),
-            url: self.found.url.clone(),
-            chunk: self.found.chunk.ordinal,
-            page: self.found.chunk.page,
-            content: self.found.block(),
-            similarity: self.similarity,
-        }
+        CitedSource::of(&self.found, self.similarity)
     }
 }
 

@@ -56,6 +56,7 @@ struct Written {
     chatbot_messages_per_minute: NonZeroU32,
     address_requests_per_minute: NonZeroU32,
     address_sessions_per_minute: NonZeroU32,
+    address_images_per_minute: NonZeroU32,
     abandon_seconds: u64,
     provider_allow: Vec<String>,
     fetch_allow: Vec<String>,
@@ -221,6 +222,7 @@ impl Config {
                 chatbot_messages: written.chatbot_messages_per_minute,
                 address_requests: written.address_requests_per_minute,
                 address_sessions: written.address_sessions_per_minute,
+                address_images: written.address_images_per_minute,
             },
             abandon_after: Duration::from_secs(written.abandon_seconds),
             provider_allow: written.provider_allow,
@@ -235,6 +237,12 @@ impl Config {
     pub fn avatar_url(&self, chatbot: ChatbotId, file: &str) -> String {
         let base = self.public_url.as_deref().unwrap_or_default();
         format!("{base}/files/chatbot/{chatbot}/{file}")
+    }
+
+    /// Where an image of a visitor's message can be seen.
+    pub fn attachment_url(&self, chatbot: ChatbotId, file: &str) -> String {
+        let base = self.public_url.as_deref().unwrap_or_default();
+        format!("{base}/files/chatbot/{chatbot}/attachments/{file}")
     }
 }
 

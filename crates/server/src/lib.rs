@@ -6,7 +6,6 @@
 pub mod access;
 pub mod app;
 pub mod assets;
-mod avatar;
 pub mod cli;
 mod client_address;
 pub mod config;
@@ -15,6 +14,7 @@ pub mod error;
 pub mod input;
 pub mod limits;
 mod page;
+mod picture;
 mod reference;
 pub mod routes;
 pub mod telemetry;

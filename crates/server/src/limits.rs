@@ -32,6 +32,8 @@ pub struct Rates {
     pub address_requests: NonZeroU32,
     /// Visitors begun from one address.
     pub address_sessions: NonZeroU32,
+    /// Images from one address.
+    pub address_images: NonZeroU32,
 }
 
 /// The counts.
@@ -40,6 +42,7 @@ pub struct Limits {
     chatbot_messages: Limiter<ChatbotId>,
     address_requests: Limiter<IpAddr>,
     address_sessions: Limiter<IpAddr>,
+    address_images: Limiter<IpAddr>,
 }
 
 impl Limits {
@@ -50,6 +53,7 @@ impl Limits {
             chatbot_messages: Limiter::new(rates.chatbot_messages, clock),
             address_requests: Limiter::new(rates.address_requests, clock),
             address_sessions: Limiter::new(rates.address_sessions, clock),
+            address_images: Limiter::new(rates.address_images, clock),
         }
     }
 
@@ -63,6 +67,12 @@ impl Limits {
     pub fn session(&self, address: IpAddr) -> Result<()> {
         let waiting = "Too many chats were begun from your network.";
         self.address_sessions.count(&network(address), waiting)
+    }
+
+    /// Counts an image from an address.
+    pub fn image(&self, address: IpAddr) -> Result<()> {
+        let waiting = "Too many images come from your network.";
+        self.address_images.count(&network(address), waiting)
     }
 
     /// Counts a visitor's message to a chatbot. `visitor` tells visitors of all chatbots apart.
@@ -149,6 +159,7 @@ mod tests {
             chatbot_messages: rate(3),
             address_requests: rate(1_000),
             address_sessions: rate(60),
+            address_images: rate(30),
         };
         Limits::new(rates, clock)
     }

@@ -10,6 +10,7 @@ mod health;
 mod knowledge;
 mod overview;
 mod pages;
+mod pictures;
 mod provider;
 mod retrieval;
 mod usage;
@@ -98,9 +99,11 @@ fn public() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(visitors::config))
         .routes(routes!(visitors::begin))
+        .routes(routes!(visitors::attachments::upload))
         .routes(routes!(visitors::chat::ask))
         .routes(routes!(visitors::chat::resume, visitors::chat::stop))
         .routes(routes!(visitors::messages::list))
+        .routes(routes!(visitors::messages::sources))
         .routes(routes!(visitors::messages::rate))
 }
 
@@ -149,6 +152,10 @@ pub fn router(app: App) -> Router {
         .route("/assets/{file}", get(assets::hashed))
         .route("/c/{slug}", get(pages::hosted))
         .route("/files/chatbot/{chatbotId}/{file}", get(avatars::show))
+        .route(
+            "/files/chatbot/{chatbotId}/attachments/{file}",
+            get(visitors::attachments::show),
+        )
         .route("/", get(assets::index))
         .merge(console())
         // Operators and their monitoring.

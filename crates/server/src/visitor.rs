@@ -12,6 +12,7 @@ use hmac::{Hmac, Mac};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, Secret, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::Sha256;
@@ -108,11 +109,31 @@ impl Visitor {
         (MessageId(message), MessageId(answer))
     }
 
+    fn owns(&self, image: &UploadedImage) -> bool {
+        image.chatbot == self.chatbot && image.visitor == self.id
+    }
+
     /// What tells this visitor from those of every chatbot.
     pub fn key(&self) -> String {
         format!("{}/{}", self.chatbot, self.id)
     }
 }
+
+/// An image that a visitor uploaded, as its id says: signed like a token, so that the id alone tells
+/// whose it is and nothing has to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadedImage {
+    chatbot: Uuid,
+    visitor: String,
+    /// Its file's name among the chatbot's images.
+    pub file: String,
+    /// What the visitor's file was called.
+    pub name: String,
+}
+
+/// Keeps tokens and images' ids from being taken for each other.
+const IMAGE: &[u8] = b"image:";
+const TOKEN: &[u8] = b"";
 
 /// Makes and reads tokens.
 pub struct Tokens {
@@ -134,21 +155,12 @@ impl Tokens {
             expires: expires.0,
             ..visitor.clone()
         };
-        let payload = serde_json::to_vec(&visitor);
-        let payload = payload.map_err(|error| Error::internal("cannot write a token", error))?;
-        let mac = self.key.clone().chain_update(&payload).finalize();
-        let token = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(&payload),
-            URL_SAFE_NO_PAD.encode(mac.into_bytes())
-        );
-        Ok((token, expires))
+        Ok((self.signed(TOKEN, &visitor)?, expires))
     }
 
-    /// The visitor that a token of this chatbot speaks of; one sentence for every way in which it
-    /// can be no good.
+    /// The visitor of a token, where it is good for this chatbot and has not ended.
     pub fn read(&self, token: &str, chatbot: ChatbotId, now: Timestamp) -> Result<Visitor> {
-        let visitor = self.verified(token);
+        let visitor: Option<Visitor> = self.verified(TOKEN, token);
         let good = visitor.filter(|it| it.chatbot == chatbot.0 && it.expires > now.0);
         good.ok_or_else(|| {
             let message = "This visitor token is not valid for this chatbot, or has expired: \
@@ -157,19 +169,46 @@ impl Tokens {
         })
     }
 
-    fn verified(&self, token: &str) -> Option<Visitor> {
+    /// The id of an image that this visitor uploaded.
+    pub fn issue_image(&self, visitor: &Visitor, file: &str, name: &str) -> Result<String> {
+        let image = UploadedImage {
+            chatbot: visitor.chatbot,
+            visitor: visitor.id.clone(),
+            file: file.to_owned(),
+            name: name.to_owned(),
+        };
+        self.signed(IMAGE, &image)
+    }
+
+    /// The image of an id, where this visitor uploaded it.
+    pub fn read_image(&self, id: &str, visitor: &Visitor) -> Option<UploadedImage> {
+        self.verified(IMAGE, id).filter(|image| visitor.owns(image))
+    }
+
+    fn signed<T: Serialize>(&self, purpose: &[u8], what: &T) -> Result<String> {
+        let payload = serde_json::to_vec(what);
+        let payload = payload.map_err(|error| Error::internal("cannot write a token", error))?;
+        let mac = self.mac(purpose, &payload).finalize();
+        Ok(format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(&payload),
+            URL_SAFE_NO_PAD.encode(mac.into_bytes())
+        ))
+    }
+
+    fn verified<T: DeserializeOwned>(&self, purpose: &[u8], token: &str) -> Option<T> {
         let (payload, mac) = token
             .split_once('.')
             .filter(|_| token.len() <= MAX_TOKEN_BYTES)?;
         let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
         let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
         // Compares in constant time.
-        self.key
-            .clone()
-            .chain_update(&payload)
-            .verify_slice(&mac)
-            .ok()?;
+        self.mac(purpose, &payload).verify_slice(&mac).ok()?;
         serde_json::from_slice(&payload).ok()
+    }
+
+    fn mac(&self, purpose: &[u8], payload: &[u8]) -> Hmac<Sha256> {
+        self.key.clone().chain_update(purpose).chain_update(payload)
     }
 }
 
@@ -242,6 +281,28 @@ mod tests {
         check("", ours.id);
         check("ä.ö", ours.id);
         check(&"a.".repeat(10_000), ours.id);
+    }
+
+    #[test]
+    fn an_image_is_its_visitors_own_and_no_token() {
+        let (ours, theirs, tokens) = (bot(), bot(), tokens());
+        let kim = Visitor::anonymous(&ours, Profile::default());
+        let id = tokens
+            .issue_image(&kim, "1.jpg", "사진.png")
+            .expect("an id");
+        let image = tokens.read_image(&id, &kim).expect("Kim's");
+        assert_eq!((&*image.file, &*image.name), ("1.jpg", "사진.png"));
+        let another = Visitor::anonymous(&ours, Profile::default());
+        assert_eq!(tokens.read_image(&id, &another), None);
+        let elsewhere = Visitor {
+            chatbot: theirs.id.0,
+            ..kim.clone()
+        };
+        assert_eq!(tokens.read_image(&id, &elsewhere), None);
+        assert!(tokens.read(&id, ours.id, Timestamp(5)).is_err());
+        let (token, _) = tokens.issue(&kim, Timestamp(5)).expect("a token");
+        assert_eq!(tokens.read_image(&token, &kim), None);
+        assert_eq!(tokens.read_image(&id[..id.len() - 3], &kim), None);
     }
 
     #[test]

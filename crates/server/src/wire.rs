@@ -377,8 +377,9 @@ pub struct MessageBody {
     /// Its id.
     pub id: Uuid,
     /// How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-    /// `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`, `timings_ms`, and `feedback` where
-    /// the visitor gave one.
+    /// `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
+    /// `timings_ms`, `images` (how many came with the question, and how many of them the model was
+    /// shown), and `feedback` where the visitor gave one.
     pub metadata: Map<String, Value>,
     /// Always false: kept for clients of the contract.
     pub migrated_data: bool,

@@ -46,6 +46,11 @@ pub fn avatar_path(chatbot: ChatbotId, file: &str) -> String {
     format!("chatbot/{chatbot}/avatar/{file}")
 }
 
+/// Where an image of a visitor's message lies; `file` is its file name, `<uuid>.jpg`.
+pub fn attachment_path(chatbot: ChatbotId, file: &str) -> String {
+    format!("chatbot/{chatbot}/attachments/{file}")
+}
+
 /// The bytes of one part of an upload to S3, which wants 5 MiB at least.
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
@@ -186,6 +191,15 @@ impl Blobs {
         }
     }
 
+    /// Whether there is an object at `path`.
+    pub async fn exists(&self, path: &str) -> Result<bool> {
+        match self.store.head(&Path::from(path)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// Deletes the object at `path`, or every object in that folder. What is gone already is fine.
     pub async fn delete(&self, path: &str) -> Result<()> {
         let path = Path::from(path);
@@ -219,10 +233,7 @@ impl Blobs {
 
     /// Whether the storage answers.
     pub async fn check(&self) -> Result<()> {
-        match self.store.head(&Path::from("readiness")).await {
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed(error)),
-        }
+        self.exists("readiness").await.map(|_| ())
     }
 }
 

@@ -176,10 +176,31 @@ pub(crate) async fn delete_blobs(
     path: &str,
     now: Timestamp,
 ) -> Result<()> {
+    let due = Due {
+        id: JobId::new(),
+        at: now,
+    };
+    delete_blobs_at(tx, owner, path, due, now).await
+}
+
+/// A job that is not for at once, under an id by which it can be taken back.
+pub(crate) struct Due {
+    pub(crate) id: JobId,
+    pub(crate) at: Timestamp,
+}
+
+/// Asks for blobs to be deleted at a later time.
+pub(crate) async fn delete_blobs_at(
+    tx: &mut Tx,
+    owner: Owner,
+    path: &str,
+    due: Due,
+    now: Timestamp,
+) -> Result<()> {
     let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, path, attempts, run_at, \
-               created_at) VALUES ($1, 'delete_blobs', $2, $3, $4, 0, $5, $5)";
+               created_at) VALUES ($1, 'delete_blobs', $2, $3, $4, 0, $5, $6)";
     let (organization, chatbot) = (owner.organization.0, owner.chatbot.0);
-    let values = params![JobId::new().0, organization, chatbot, path, now];
+    let values = params![due.id.0, organization, chatbot, path, due.at, now];
     tx.execute(sql, values).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! [`Chatbot`]: okra_domain::chatbot::Chatbot
 
 mod accounts;
+pub mod attachments;
 pub mod blobs;
 mod chatbots;
 mod db;

@@ -35,6 +35,7 @@ pub use listing::SessionFilter;
 pub(crate) use queue::Queue;
 
 use crate::Store;
+use crate::attachments;
 use crate::db::{Row, Tx, params, to_json};
 use crate::events::Change;
 
@@ -243,6 +244,10 @@ async fn open(
         earlier.reverse();
     }
     insert(tx, &message, None).await?;
+    let attached = message.attachments.iter().flatten();
+    for file in attached.filter_map(|attachment| attachment.file.as_deref()) {
+        attachments::keep(tx, chatbot, file).await?;
+    }
     Ok(OpenTurn {
         session,
         history: earlier,
@@ -323,7 +328,8 @@ async fn insert(
                took_micros, question_id) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
                ON CONFLICT (id) DO NOTHING";
-    let attachments = message.attachments.as_ref().map(to_json).transpose()?;
+    let attachments = message.attachments.as_deref();
+    let attachments = attachments.map(attachments::stored);
     // Tokens of builders' trials are spent all the same; their questions are no visitor's.
     let visitors = counted.filter(|(session, _)| session.platform != PLAYGROUND);
     let facts = visitors.map(|(_, facts)| *facts).unwrap_or_default();

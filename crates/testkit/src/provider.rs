@@ -160,11 +160,21 @@ impl RecordedRequest {
     pub fn conversation(&self) -> Vec<String> {
         let said = |message: &Value| {
             let role = message["role"].as_str().unwrap_or_default();
-            let content = message["content"].as_str().unwrap_or_default();
-            format!("{role}: {content}")
+            format!("{role}: {}", chat::text_of(&message["content"]))
         };
         let messages = self.body["messages"].as_array();
         messages.into_iter().flatten().map(said).collect()
+    }
+
+    /// The addresses of the images that each chat message shows, the system's message first.
+    pub fn images(&self) -> Vec<Vec<String>> {
+        let shown = |message: &Value| {
+            let parts = message["content"].as_array().into_iter().flatten();
+            let addresses = parts.filter_map(|part| part["image_url"]["url"].as_str());
+            addresses.map(str::to_owned).collect()
+        };
+        let messages = self.body["messages"].as_array();
+        messages.into_iter().flatten().map(shown).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { test } from 'vitest';
-import { Stage, site } from './stage';
+import { Stage } from './stage';
 
 const folder = process.env['SCREENSHOTS'];
 const PHONE = { width: 390, height: 780 };
@@ -17,9 +17,7 @@ test.skipIf(!folder)('every view, light and dark, wide and narrow, in three lang
   const stage = await Stage.open();
   stage.model.words = ANSWER;
   const bot = await stage.chatbot({ is_public: true });
-  const { embed } = await stage.api('GET', `/chatbot/${bot.id}/deploy`);
-  const shop = await site(embed);
-  await stage.api('PUT', `/chatbot/${bot.id}/deploy`, { allowed_origins: [shop.url] });
+  const shop = await stage.shop(bot);
   for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const locale of ['en', 'ko', 'ar']) {

@@ -3,11 +3,12 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, createServer as createProxy, type AddressInfo, type Server as NetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Browser } from 'playwright-core';
+import { json } from 'node:stream/consumers';
+import { chromium, type Browser, type Page } from 'playwright-core';
 
 const KEY = '0123456789abcdef0123456789abcdef0123456789abcdef';
 const BINARY = process.env['OKRA_BINARY'] ?? new URL('../../../target/debug/okra', import.meta.url).pathname;
@@ -22,8 +23,12 @@ async function listen(server: Server | NetServer): Promise<string> {
 export class Model {
   words = ['Rinse it ', 'with **cold** water.'];
   held = false;
+  /** Whether it refuses to answer. */
+  broken = false;
+  /** What it was asked, oldest first. */
+  asked: any[] = [];
   #waiting: (() => void)[] = [];
-  readonly #server = createServer((_, response) => void this.#answer(response));
+  readonly #server = createServer((request, response) => void this.#answer(request, response));
 
   start = (): Promise<string> => listen(this.#server);
   stop = (): void => void (this.#server.closeAllConnections(), this.#server.close());
@@ -33,7 +38,9 @@ export class Model {
     for (const go of this.#waiting.splice(0)) go();
   }
 
-  async #answer(response: ServerResponse): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.asked.push(await json(request));
+    if (this.broken) return void response.writeHead(400).end('{"error": {"message": "the bill of sk-secret is not paid"}}');
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (const [at, content] of this.words.entries()) {
       if (at > 0 && this.held) await new Promise<void>((go) => this.#waiting.push(go));
@@ -46,6 +53,10 @@ export class Model {
 
 /** A running server with a browser in front of it. */
 export class Stage {
+  /** A PNG of 8×8 pixels. */
+  readonly photo = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mPgL8vDihiGlgQApWE8wYpLEGkAAAAASUVORK5CYII=', 'base64');
+
+
   constructor(
     readonly url: string,
     readonly model: Model,
@@ -89,6 +100,16 @@ export class Stage {
     return response.json();
   }
 
+  /** A visitor's page, and what its console says. */
+  async visit(url: string): Promise<Page & { said: string[] }> {
+    const context = await this.browser.newContext();
+    const page = Object.assign(await context.newPage(), { said: [] as string[] });
+    page.on('console', (message) => page.said.push(message.text()));
+    page.on('pageerror', (error) => page.said.push(`page error: ${error}`));
+    await page.goto(url);
+    return page;
+  }
+
   /** A chatbot that knows how teapots are cleaned. */
   async chatbot(change: object = {}): Promise<{ id: string; slug: string }> {
     const { chatbot } = await this.api('POST', '/chatbots', {
@@ -100,11 +121,38 @@ export class Stage {
       ...change,
     });
     await this.api('PATCH', `/chatbot/${chatbot.id}`, { suggestions: ['How do I clean my teapot?', 'Do you ship abroad?'] });
-    const item = { type: 'text', title: 'Care', content: 'Rinse the teapot with cold water.' };
-    await this.api('POST', `/chatbot/${chatbot.id}/knowledge-base`, item);
+    await this.know(chatbot.id, { type: 'text', title: 'Care', content: 'Rinse the teapot with cold water.' });
+    return chatbot;
+  }
+
+  /** A site of someone else's that may show the chatbot. */
+  async shop(bot: { id: string }): Promise<Awaited<ReturnType<typeof site>>> {
+    const { embed } = await this.api('GET', `/chatbot/${bot.id}/deploy`);
+    const shop = await site(embed);
+    await this.api('PUT', `/chatbot/${bot.id}/deploy`, { allowed_origins: [shop.url] });
+    return shop;
+  }
+
+  /** Gives a chatbot something to know, and waits until it does. */
+  async know(bot: string, item: object): Promise<void> {
+    await this.api('POST', `/chatbot/${bot}/knowledge-base`, item);
+    await this.#ready(bot);
+  }
+
+  /** Uploads a file to a chatbot, and waits until it is read. */
+  async upload(bot: string, name: string, text: string): Promise<void> {
+    const form = new FormData();
+    form.set('files', new File([text], name));
+    const url = `${this.url}/api/external/chatbot/${bot}/knowledge-base/files`;
+    const response = await fetch(url, { method: 'POST', headers: { 'x-api-key': KEY }, body: form });
+    if (!response.ok) throw new Error(`${name}: ${await response.text()}`);
+    await this.#ready(bot);
+  }
+
+  async #ready(bot: string): Promise<void> {
     for (;;) {
-      const { data } = await this.api('GET', `/chatbot/${chatbot.id}/knowledge-base`);
-      if (data[0].status === 'ready') return chatbot;
+      const { data } = await this.api('GET', `/chatbot/${bot}/knowledge-base`);
+      if (data.every((item: { status: string }) => item.status === 'ready')) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

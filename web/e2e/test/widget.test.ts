@@ -1,6 +1,7 @@
 // A visitor's way: a site that may not show the chatbot, then may; a question, a reload, a connection
 // that breaks in the middle of an answer.
 
+import { createHmac } from 'node:crypto';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Stage, proxy, site } from './stage';
@@ -21,13 +22,13 @@ afterAll(async () => {
   await stage?.stop();
 });
 
-async function visit(url: string): Promise<Page & { said: string[] }> {
-  const context = await stage.browser.newContext();
-  const page = Object.assign(await context.newPage(), { said: [] as string[] });
-  page.on('console', (message) => page.said.push(message.text()));
-  page.on('pageerror', (error) => page.said.push(`page error: ${error}`));
-  await page.goto(url);
-  return page;
+const visit = (url: string): ReturnType<Stage['visit']> => stage.visit(url);
+/** Opens the chat on a page and asks. */
+async function ask(page: Page, question: string): Promise<void> {
+  await page.getByRole('button', { name: 'Open chat' }).click();
+  const box = page.getByRole('textbox', { name: 'Write a message' });
+  await box.fill(question);
+  await box.press('Enter');
 }
 
 const allow = (...allowed_origins: string[]): Promise<unknown> => stage.api('PUT', `/chatbot/${bot.id}/deploy`, { allowed_origins });
@@ -79,11 +80,8 @@ test('an answer goes on where the connection broke, and after a reload in the mi
   const shop = await site(embed.replace(stage.url, between.url));
   await allow(shop.url);
   const page = await visit(shop.url);
-  await page.getByRole('button', { name: 'Open chat' }).click();
   stage.model.held = true;
-  const box = page.getByRole('textbox', { name: 'Write a message' });
-  await box.fill('How do I rinse it?');
-  await box.press('Enter');
+  await ask(page, 'How do I rinse it?');
   await page.locator('.bot', { hasText: 'Rinse it' }).waitFor();
   between.restart();
   await page.getByText('Connection lost. Reconnecting').waitFor();
@@ -104,11 +102,8 @@ test('an answer goes on where the connection broke, and after a reload in the mi
 test('the stop button ends an answer and keeps what was written', async () => {
   await allow(shop.url);
   const page = await visit(shop.url);
-  await page.getByRole('button', { name: 'Open chat' }).click();
   stage.model.held = true;
-  const box = page.getByRole('textbox', { name: 'Write a message' });
-  await box.fill('How do I rinse it?');
-  await box.press('Enter');
+  await ask(page, 'How do I rinse it?');
   await page.locator('.bot', { hasText: 'Rinse it' }).waitFor();
   await page.getByRole('button', { name: 'Stop answering' }).click();
   await page.getByText('Stopped.').waitFor();
@@ -116,20 +111,94 @@ test('the stop button ends an answer and keeps what was written', async () => {
   await page.context().close();
 });
 
-test('what a builder or a model wrote runs nowhere', async () => {
-  const evil = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>';
-  const bot = await stage.chatbot({ name: evil, is_public: true, description: evil, settings: { greeting: evil, snippet: { header: evil, slogan: evil } } });
-  const words = stage.model.words;
-  stage.model.words = [evil, ' [x](javascript:window.hacked=1)'];
-  const page = await visit(`${stage.url}/c/${bot.slug}#<img src=x onerror=window.hacked=1>`);
-  await page.evaluate((evil) => window.postMessage({ type: 'okra', content: evil }, '*'), evil);
-  const box = page.getByRole('textbox', { name: 'Write a message' });
-  await box.fill(evil);
-  await box.press('Enter');
-  await page.getByRole('button', { name: 'Copy' }).waitFor();
-  expect(await page.evaluate(() => (window as any).hacked)).toBeUndefined();
-  expect(await page.locator('.log img').count()).toBe(0);
-  stage.model.words = words;
+test('an answer that failed can be asked for again, and says nothing of the provider', async () => {
+  await allow(shop.url);
+  const page = await visit(shop.url);
+  stage.model.broken = true;
+  await ask(page, 'How do I rinse it?');
+  await page.getByText('This answer could not be finished.').waitFor();
+  expect(await page.locator('.panel').innerText()).not.toContain('sk-secret');
+  stage.model.broken = false;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.locator('.bot', { hasText: 'Rinse it with cold water.' }).waitFor();
+  expect(await page.locator('.user').count()).toBe(1);
+  expect(await page.getByText('This answer could not be finished.').count()).toBe(0);
+  await page.context().close();
+});
+
+test('pages can open, ask, listen and say who the visitor is', async () => {
+  await allow(shop.url);
+  const { identity_secret } = await stage.api('POST', `/chatbot/${bot.id}/deploy/secret`);
+  const hash = createHmac('sha256', identity_secret).update('customer-7').digest('hex');
+  const identity = { id: 'customer-7', name: 'Kim', email: 'kim@example.com', hash };
+  for (const device of ['telephone', 'laptop']) {
+    const page = await visit(shop.url);
+    await page.locator('.launcher').waitFor();
+    const told = page.evaluate(async (identity) => {
+      const okra = (window as any).okra;
+      const events: string[] = [];
+      for (const name of ['open', 'close', 'message', 'answer', 'error']) okra.on(name, (it: any) => events.push(`${name} ${it?.content ?? ''}`.trim()));
+      await okra.identify(identity);
+      await okra.send('How do I rinse it?');
+      okra.close();
+      return events;
+    }, identity);
+    const expected = ['open', 'message How do I rinse it?', 'answer Rinse it with **cold** water.', 'close'];
+    const before = device === 'laptop' ? [expected[1], expected[2]] : []; // what was said on the telephone
+    expect((await told).sort()).toEqual([...expected, ...before].sort());
+    expect(await page.locator('.panel').isVisible()).toBe(false);
+    await page.context().close();
+  }
+  const { data } = await stage.api('GET', `/chatbot/${bot.id}/conversations`);
+  expect(data.filter((it: any) => it.metadata.verified)).toHaveLength(1);
+  expect(data.find((it: any) => it.metadata.verified).metadata).toMatchObject({ name: 'Kim', email: 'kim@example.com' });
+});
+
+test('an e-mail address is asked for first where the chatbot wants one', async () => {
+  const asking = await stage.chatbot({ is_public: true, settings: { isRequestUserInfoEnabled: true } });
+  const page = await visit(`${stage.url}/c/${asking.slug}`);
+  const email = page.getByRole('textbox', { name: 'Please leave your e-mail address' });
+  await email.fill('kim@example.com');
+  await page.keyboard.press('Enter');
+  await page.getByRole('textbox', { name: 'Write a message' }).fill('How do I rinse it?');
+  await page.keyboard.press('Enter');
+  await page.locator('.actions').waitFor();
+  const { data } = await stage.api('GET', `/chatbot/${asking.id}/conversations`);
+  expect(data[0].metadata).toMatchObject({ email: 'kim@example.com' });
+  await page.context().close();
+});
+
+test('a source opens its passage, also after a reload', async () => {
+  await allow(shop.url);
+  const page = await visit(shop.url);
+  for (const again of [false, true]) {
+    await page.getByRole('button', { name: 'Open chat' }).click();
+    if (!again) {
+      await page.getByRole('textbox', { name: 'Write a message' }).fill('How do I clean my teapot?');
+      await page.keyboard.press('Enter');
+    }
+    await page.getByText('Care', { exact: true }).click();
+    await page.getByText('Rinse the teapot with cold water.', { exact: true }).waitFor();
+    await page.reload();
+  }
+  expect(page.said).toEqual([]);
+  await page.context().close();
+});
+
+test('who asks too fast is asked to wait, and may try again afterwards', async () => {
+  await allow(shop.url);
+  const page = await visit(shop.url);
+  let busy = true;
+  await page.route('**/chat', (route) => {
+    const headers = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'retry-after', 'retry-after': '1' };
+    const body = JSON.stringify({ error: 'You are sending messages very fast.', code: 'rate_limited' });
+    return busy && route.request().method() === 'POST' ? route.fulfill({ status: 429, headers, body }) : route.continue();
+  });
+  await ask(page, 'How do I rinse it?');
+  await page.getByText(/^Please wait 1 s/).first().waitFor();
+  busy = false;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.locator('.bot', { hasText: 'Rinse it with cold water.' }).waitFor();
   await page.context().close();
 });
 
@@ -141,9 +210,11 @@ test('the hosted page is there for a public chatbot, keeps its policy, and is a 
   await page.locator('.bot strong', { hasText: 'cold' }).waitFor();
   expect(page.said).toEqual([]);
   expect(await page.title()).toBe('Open shop');
-  const hidden = await fetch(`${stage.url}/c/${bot.slug}`);
-  expect(hidden.status).toBe(404);
   await page.context().close();
+  const hidden = await visit(`${stage.url}/c/${bot.slug}`);
+  await hidden.getByRole('heading', { name: 'Not found' }).waitFor();
+  expect(await hidden.locator('okra-chat').count()).toBe(0);
+  await hidden.context().close();
 });
 
 test('a preview draws what it is given, follows changes, and asks nobody', async () => {

@@ -1,10 +1,11 @@
 // The part of the widget that is loaded when a chat is first opened: `mountPanel` puts it in place.
 
-import { Conversation, VisitorApi, type Entry, type Identity, type WidgetChatbot } from '@okra/chat';
+import { Conversation, VisitorApi, type Entry, type Identity, type WidgetChatbot, type WidgetLimits } from '@okra/chat';
 import { mount, unmount } from 'svelte';
 import { direction, textOn } from './look';
 import Panel from './Panel.svelte';
 import css from './panel.css?inline';
+import { postForm, shrink } from './upload';
 import { wordsOf } from './words';
 
 export interface PanelOptions {
@@ -12,8 +13,7 @@ export interface PanelOptions {
   /** Okra's address. */
   host: string;
   chatbot: WidgetChatbot;
-  /** The most characters of a message. */
-  longest: number;
+  limits: WidgetLimits;
   mode: 'floating' | 'page' | 'preview';
   side: 'start' | 'end';
   language: string;
@@ -76,7 +76,27 @@ function memory(slug: string): { load: () => string | null; save: (token: string
   };
 }
 
-export function mountPanel(options: PanelOptions): PanelHandle {
+/** Files that are dropped anywhere on the panel are attached, instead of leaving the page for them. */
+function listenForDrops(target: HTMLElement, panel: { drag(over: boolean): void; attach(files: File[]): void }): void {
+  const hasFiles = (event: DragEvent): boolean => !!event.dataTransfer?.types.includes('Files');
+  target.addEventListener('dragover', (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    panel.drag(true);
+  });
+  target.addEventListener('dragleave', (event) => {
+    if (!target.contains(event.relatedTarget as Node | null)) panel.drag(false);
+  });
+  target.addEventListener('drop', (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    panel.drag(false);
+    panel.attach([...(event.dataTransfer?.files ?? [])]);
+  });
+}
+
+export async function mountPanel(options: PanelOptions): Promise<PanelHandle> {
+  const words = await wordsOf(options.language);
   const { root, chatbot, mode } = options;
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(css);
@@ -95,7 +115,7 @@ export function mountPanel(options: PanelOptions): PanelHandle {
   target.hidden = mode === 'floating';
   root.append(target);
 
-  const conversation = new Conversation(new VisitorApi(options.host, chatbot.slug), {
+  const conversation = new Conversation(new VisitorApi(options.host, chatbot.slug, postForm), {
     now: Date.now,
     uuid: randomId,
     random: Math.random,
@@ -103,7 +123,8 @@ export function mountPanel(options: PanelOptions): PanelHandle {
     ...memory(chatbot.slug),
     page: location.href,
     language: options.language.slice(0, 35),
-  });
+    shrink,
+  }, { count: options.limits.images, bytes: options.limits.image_bytes });
   const told = new Set<string>();
   conversation.subscribe(({ entries, notice }) => {
     for (const entry of entries) {
@@ -120,8 +141,8 @@ export function mountPanel(options: PanelOptions): PanelHandle {
     props: {
       chatbot,
       conversation,
-      words: wordsOf(options.language),
-      longest: options.longest,
+      words,
+      longest: options.limits.message_chars,
       preview: mode === 'preview',
       onclose: mode === 'floating' ? options.onclose : undefined,
     },
@@ -131,6 +152,7 @@ export function mountPanel(options: PanelOptions): PanelHandle {
     // What is typed here is no shortcut of the page.
     event.stopPropagation();
   });
+  listenForDrops(target, panel);
   let started: Promise<void> | undefined;
   const start = (): Promise<void> => (started ??= conversation.start(chatbot.asks_email));
   if (mode === 'page') void start();

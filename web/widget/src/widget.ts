@@ -1,11 +1,11 @@
 // `widget.js`: registers <okra-chat>, draws the launcher, and loads the rest when it is opened.
 // A classic script, so that one line on any page is enough.
 
-import type { Entry, Identity, WidgetChatbot } from '@okra/chat';
+import type { Entry, Identity, WidgetChatbot, WidgetLimits } from '@okra/chat';
 import { chooseLanguage, direction, textOn } from './look';
 import type { PanelHandle, PanelOptions } from './panel';
 import launcherCss from './launcher.css?inline';
-import { wordsOf } from './words';
+import { launcherWord } from './launcher-words';
 
 /** The hashed name of the panel's module, put in by the build. */
 declare const __PANEL__: string;
@@ -20,7 +20,7 @@ const host = new URL(script?.src ?? location.href).origin;
 class OkraChat extends HTMLElement {
   #root = this.attachShadow({ mode: 'open' });
   #chatbot: WidgetChatbot | undefined;
-  #longest = 4000;
+  #limits: WidgetLimits = { message_chars: 4000, images: 4, image_bytes: 5 * 1024 * 1024 };
   #panel: Promise<PanelHandle> | undefined;
   #launcher: HTMLButtonElement | undefined;
   #isOpen = false;
@@ -82,7 +82,7 @@ class OkraChat extends HTMLElement {
     const slug = this.dataset['chatbot'];
     if (!slug) return console.error('Okra: the attribute data-chatbot names no chatbot.');
     const address = `${host}/api/public/chatbot/${encodeURIComponent(slug)}`;
-    let told: { chatbot?: WidgetChatbot; limits?: { message_chars: number }; code?: string; error?: string };
+    let told: { chatbot?: WidgetChatbot; limits?: WidgetLimits; code?: string; error?: string };
     try {
       const response = await fetch(address, { credentials: 'omit' });
       told = await response.json();
@@ -94,7 +94,7 @@ class OkraChat extends HTMLElement {
       return console.error(told.code === 'origin_not_allowed' ? add : `Okra: ${told.error}`);
     }
     this.#chatbot = told.chatbot;
-    this.#longest = told.limits?.message_chars ?? this.#longest;
+    this.#limits = told.limits ?? this.#limits;
     if (this.dataset['mode'] === 'page') this.#panel = this.#load('page');
     else this.#drawLauncher();
     this.#emit('ready');
@@ -131,9 +131,7 @@ class OkraChat extends HTMLElement {
   }
 
   #label(): void {
-    const words = wordsOf(this.#language());
-    const label = this.#isOpen ? words.close : words.open;
-    this.#launcher?.setAttribute('aria-label', label);
+    this.#launcher?.setAttribute('aria-label', launcherWord(this.#language(), this.#isOpen));
     const path = this.#isOpen ? 'M6 9l6 6 6-6' : 'M4 5h16v11H9l-5 4z';
     this.#launcher?.querySelector('path')?.setAttribute('d', path);
   }
@@ -149,11 +147,11 @@ class OkraChat extends HTMLElement {
   async #load(mode: PanelOptions['mode']): Promise<PanelHandle> {
     const address = `${host}/assets/${__PANEL__}`;
     const { mountPanel }: typeof import('./panel') = await import(/* @vite-ignore */ address);
-    const panel = mountPanel({
+    const panel = await mountPanel({
       root: this.#root,
       host,
       chatbot: this.#chatbot!,
-      longest: this.#longest,
+      limits: this.#limits,
       mode,
       side: this.#side(),
       language: this.#language(),

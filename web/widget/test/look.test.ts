@@ -1,5 +1,6 @@
 // Colours that can be read, and languages that are followed.
 import { expect, test } from 'vitest';
+import { launcherWord } from '../src/launcher-words';
 import { chooseLanguage, direction, luminance, textOn } from '../src/look';
 import { wordsOf } from '../src/words';
 
@@ -20,9 +21,20 @@ test('auto follows the page, then the browser', () => {
   expect(chooseLanguage('ja', 'ko', 'en')).toBe('ja');
 });
 
-test('words and directions follow the language', () => {
-  expect(wordsOf('ko-KR').send).toBe('보내기');
-  expect(wordsOf('zh-Hans').send).toBe('发送');
-  expect(wordsOf('ar').send).toBe('Send');
+test('words and directions follow the language', async () => {
+  expect((await wordsOf('ko-KR')).send).toBe('보내기');
+  expect((await wordsOf('zh-Hans')).send).toBe('发送');
+  expect((await wordsOf('ar')).send).toBe('Send');
+  expect(launcherWord('de-AT', false)).toBe('Chat öffnen');
+  expect(launcherWord('ar', true)).toBe('Close chat');
   expect([direction('ar-EG'), direction('he'), direction('ko')]).toEqual(['rtl', 'rtl', 'ltr']);
+});
+
+test('every language leaves the same places for numbers', async () => {
+  const english = Object.entries(await wordsOf('en'));
+  const places = (text: string): string[] => (text.match(/\{\w+\}/g) ?? []).sort();
+  for (const language of ['ko', 'ja', 'zh', 'es', 'de', 'fr']) {
+    const words: Record<string, string> = await wordsOf(language);
+    for (const [name, text] of english) expect(places(words[name]!), `${language} ${name}`).toEqual(places(text));
+  }
 });

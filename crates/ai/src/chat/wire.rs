@@ -6,12 +6,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ChatMessage, ChatRequest, Finish, Usage};
+use super::{ChatMessage, ChatRequest, Finish, Image, Role, Usage};
 
 /// The request as JSON.
 pub(super) fn request_body(request: &ChatRequest, stream: bool) -> Bytes {
@@ -22,7 +25,7 @@ pub(super) fn request_body(request: &ChatRequest, stream: bool) -> Bytes {
     };
     let body = RequestBody {
         model: &request.model,
-        messages: &request.messages,
+        messages: request.messages.iter().map(Message::of).collect(),
         stream,
         stream_options: stream.then_some(StreamOptions {
             include_usage: true,
@@ -48,7 +51,7 @@ fn knows_completion_tokens(model: &str) -> bool {
 #[derive(Serialize)]
 struct RequestBody<'a> {
     model: &'a str,
-    messages: &'a [ChatMessage],
+    messages: Vec<Message<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
@@ -58,6 +61,66 @@ struct RequestBody<'a> {
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: Role,
+    content: Content<'a>,
+}
+
+/// A string, which every server reads, where there is nothing to show.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Parts(Vec<Part<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: Shown<'a>,
+}
+
+struct Shown<'a>(&'a Image);
+
+impl<'a> Message<'a> {
+    fn of(message: &'a ChatMessage) -> Self {
+        let text = message.content.as_str();
+        let content = if message.images.is_empty() {
+            Content::Text(text)
+        } else {
+            // An empty text is refused by some servers.
+            let said = (!text.is_empty()).then_some(Part::Text { text });
+            let shown = message.images.iter().map(|image| Part::ImageUrl {
+                image_url: ImageUrl { url: Shown(image) },
+            });
+            Content::Parts(said.into_iter().chain(shown).collect())
+        };
+        Self {
+            role: message.role,
+            content,
+        }
+    }
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Image::Address(address) => serializer.serialize_str(address),
+            Image::Jpeg(bytes) => serializer.serialize_str(&format!(
+                "data:image/jpeg;base64,{}",
+                STANDARD.encode(bytes)
+            )),
+        }
+    }
 }
 
 #[derive(Serialize)]

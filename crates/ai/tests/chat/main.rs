@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use okra_ai::chat::{
-    ChatDelta, ChatMessage, ChatModel, ChatModelConfig, ChatRequest, Completion, Finish, Role,
-    Usage,
+    ChatDelta, ChatMessage, ChatModel, ChatModelConfig, ChatRequest, Completion, Finish, Image,
+    Role, Usage,
 };
 use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::Secret;
@@ -97,6 +98,32 @@ async fn the_request_holds_what_was_asked_and_nothing_else() {
     assert_eq!(requests[1].body["max_completion_tokens"], 100);
     assert!(requests[1].body.get("max_tokens").is_none());
     assert!(requests[1].body.get("temperature").is_none());
+}
+
+#[tokio::test]
+async fn images_go_beside_the_words_that_they_were_shown_with() {
+    let provider = MockProvider::start().await;
+    provider.reply(Script::text("Teapots."));
+    let mut shown = question();
+    shown.messages[1].images = vec![
+        Image::Jpeg(Bytes::from_static(b"\xFF\xD8\xFF")),
+        Image::Address("http://localhost:1/a.png".to_owned()),
+    ];
+    let mut alone = ChatMessage::new(Role::User, "");
+    alone.images = shown.messages[1].images.clone();
+    shown.messages.push(alone);
+    model(&provider).stream(shown).await.unwrap();
+    let images = serde_json::json!([
+        { "type": "image_url", "image_url": { "url": "data:image/jpeg;base64,/9j/" } },
+        { "type": "image_url", "image_url": { "url": "http://localhost:1/a.png" } },
+    ]);
+    let words = serde_json::json!({ "type": "text", "text": "How long do refunds take?" });
+    let sent = &provider.requests()[0].body["messages"];
+    assert_eq!(sent[0]["content"], "Answer in one sentence.");
+    assert_eq!(sent[1]["content"][0], words);
+    assert_eq!(sent[1]["content"][1], images[0]);
+    assert_eq!(sent[1]["content"][2], images[1]);
+    assert_eq!(sent[2]["content"], images);
 }
 
 #[tokio::test]

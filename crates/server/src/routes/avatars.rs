@@ -1,28 +1,22 @@
 //! Setting and serving chatbots' pictures.
 
 use axum::Json as JsonBody;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
 use okra_domain::chatbot::Chatbot;
-use okra_domain::{ChatbotId, Error, ErrorKind};
 use okra_store::blobs;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access::{OwnChatbot, path_value};
+use crate::access::OwnChatbot;
 use crate::app::App;
-use crate::avatar::{self, AvatarError};
-use crate::error::{ApiError, ApiResult, ErrorBody};
-use crate::input::{form_error, multipart, parse_id, read_body};
+use crate::error::{ApiResult, ErrorBody};
+use crate::picture::AVATAR;
+use crate::routes::pictures::{NamedPicture, image_field, normalized};
 use crate::wire::ChatbotDetails;
-
-/// The form's own markup around an image of the greatest size.
-const FORM_OVERHEAD: usize = 64 * 1024;
 
 /// A picture to be uploaded.
 #[derive(Debug, ToSchema)]
@@ -56,10 +50,8 @@ pub async fn update(
     OwnChatbot(chatbot): OwnChatbot,
     request: Request,
 ) -> ApiResult<JsonBody<AvatarReply>> {
-    let bytes = image_field(request).await?;
-    let image = tokio::task::spawn_blocking(move || avatar::normalize(&bytes)).await;
-    let image = image.map_err(|error| Error::internal("an image's decoding stopped", error))?;
-    let image = image.map_err(avatar_error)?;
+    let upload = image_field(request, "avatar").await?;
+    let image = normalized(upload.bytes, AVATAR).await?;
 
     let store = app.engine.store();
     let file = format!("{}.{}", Uuid::new_v4(), image.extension);
@@ -88,54 +80,10 @@ pub async fn update(
     }))
 }
 
-async fn image_field(request: Request) -> ApiResult<Bytes> {
-    let (parts, body) = request.into_parts();
-    let body = read_body(body, avatar::MAX_BYTES + FORM_OVERHEAD).await?;
-    let request = Request::from_parts(parts, Body::from(body));
-    let mut form = multipart(request).await?;
-    while let Some(field) = form.next_field().await.map_err(form_error)? {
-        if field.name() == Some("avatar") {
-            return Ok(field.bytes().await.map_err(form_error)?);
-        }
-    }
-    let problem = "send one image in the form field \"avatar\"";
-    Err(ApiError(Error::invalid_field("avatar", problem)))
-}
-
-fn avatar_error(error: AvatarError) -> Error {
-    let kind = match &error {
-        AvatarError::Unsupported { .. } => ErrorKind::UnsupportedType,
-        AvatarError::TooLarge { .. } | AvatarError::TooManyPixels { .. } => ErrorKind::TooLarge,
-        AvatarError::Damaged { .. } => ErrorKind::Unprocessable,
-    };
-    Error::new(kind, error.to_string())
-}
-
 /// Serves an avatar. Its name changes with every new picture, so browsers may keep it for good.
 pub async fn show(State(app): State<App>, mut request: Parts) -> ApiResult<Response> {
-    let missing = || ApiError(Error::not_found("picture"));
-    let chatbot = path_value(&mut request, "chatbotId").await?;
-    let file = path_value(&mut request, "file").await?;
-    let chatbot: ChatbotId = parse_id(&chatbot, "picture")?;
-    let (name, extension) = file.split_once('.').ok_or_else(missing)?;
-    let name: Uuid = parse_id(name, "picture")?;
-    let media_type = match extension {
-        "png" => "image/png",
-        "jpg" => "image/jpeg",
-        _ => return Err(missing()),
-    };
-    let path = blobs::avatar_path(chatbot, &format!("{name}.{extension}"));
-    let bytes = app.engine.store().blobs().read(&path).await?;
-    let bytes = bytes.ok_or_else(missing)?;
-    Response::builder()
-        .header(header::CONTENT_TYPE, media_type)
-        .header(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; sandbox",
-        )
-        .header("cross-origin-resource-policy", "cross-origin")
-        .body(Body::from(bytes))
-        .map_err(|error| ApiError(Error::internal("cannot answer with a picture", error)))
+    let named = NamedPicture::of(&mut request).await?;
+    let path = blobs::avatar_path(named.chatbot, &named.file);
+    let kept = "public, max-age=31536000, immutable";
+    named.serve(&app, &path, kept).await
 }

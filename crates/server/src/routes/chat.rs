@@ -56,7 +56,8 @@ pub struct InputMessage {
     role: String,
     /// The text.
     content: String,
-    /// Files that go with it.
+    /// Files that go with it. Images (by the ending of their name or address: png, jpg, webp, gif)
+    /// of the message that is answered, 4 at most, go to a model that sees them.
     attachments: Option<Vec<Attachment>>,
 }
 
@@ -156,13 +157,19 @@ fn request(input: ChatInput) -> ApiResult<TurnRequest> {
     messages.truncate(last);
     let field = format!("messages[{last}]");
     check_attachments(&field, asked.attachments.as_deref().unwrap_or_default())?;
+    let attached = asked.attachments.map(|list| {
+        // Images of visitors are theirs to send: a client names files that lie elsewhere.
+        list.into_iter()
+            .map(|it| Attachment { file: None, ..it })
+            .collect::<Vec<_>>()
+    });
     Ok(TurnRequest {
         session,
         answer_id: None,
         message: UserMessage {
             id: None,
             content: parse_message(&format!("{field}.content"), &asked.content)?,
-            attachments: asked.attachments.filter(|list| !list.is_empty()),
+            attachments: attached.filter(|list| !list.is_empty()),
         },
         earlier: messages.into_iter().filter_map(earlier).collect(),
     })

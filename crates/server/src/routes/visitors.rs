@@ -2,6 +2,7 @@
 //!
 //! Which pages may call is decided here, by [`VisibleChatbot`]; who is asking, by [`Asking`].
 
+pub mod attachments;
 pub mod chat;
 pub mod messages;
 mod visible;
@@ -22,6 +23,7 @@ pub use visible::{Asking, VisibleChatbot};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::Json;
+use crate::picture::MAX_BYTES;
 use crate::visitor::{self, Visitor};
 
 /// The platform of sessions that visitors begin here.
@@ -48,7 +50,7 @@ pub struct WidgetChatbot {
     suggestions: Vec<String>,
     /// Whether an e-mail address is asked for before the first message.
     asks_email: bool,
-    /// Whether messages may carry images.
+    /// Whether messages may carry images: where a model answers that is known to see them.
     accepts_images: bool,
     widget: Snippet,
     voice_widget_config: Option<VoiceWidgetConfig>,
@@ -59,6 +61,10 @@ pub struct WidgetChatbot {
 pub struct WidgetLimits {
     message_chars: usize,
     comment_chars: usize,
+    /// Images of one message.
+    images: usize,
+    /// Bytes of one image.
+    image_bytes: usize,
 }
 
 /// Widget configuration
@@ -73,6 +79,7 @@ pub async fn config(
     VisibleChatbot(chatbot): VisibleChatbot,
 ) -> ApiResult<Response> {
     let avatar = chatbot.avatar.as_deref();
+    let accepts_images = app.engine.sees_images(&chatbot);
     let reply = WidgetReply {
         chatbot: WidgetChatbot {
             avatar: avatar.map(|file| app.config.avatar_url(chatbot.id, file)),
@@ -82,13 +89,15 @@ pub async fn config(
             greeting: chatbot.settings.greeting,
             suggestions: chatbot.suggestions.unwrap_or_default(),
             asks_email: chatbot.settings.is_request_user_info_enabled,
-            accepts_images: false,
+            accepts_images,
             widget: chatbot.settings.snippet,
             voice_widget_config: chatbot.voice_widget_config,
         },
         limits: WidgetLimits {
             message_chars: MAX_QUESTION_CHARS,
             comment_chars: MAX_COMMENT_CHARS,
+            images: attachments::MAX_IMAGES,
+            image_bytes: MAX_BYTES,
         },
     };
     let kept = [

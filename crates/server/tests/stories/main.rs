@@ -16,6 +16,7 @@ mod conversations;
 mod duplicates;
 mod events;
 mod hostile;
+mod images;
 mod items;
 mod knowledge;
 mod openapi;

@@ -7,6 +7,7 @@
 mod client;
 mod multipart;
 mod page;
+mod pictures;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
 use okra_domain::{ApiKeyId, Clock, Secret, Timestamp};
 use okra_engine::Engine;
 use okra_engine::worker::{Step, Worker};
@@ -30,6 +33,7 @@ use tokio::task::JoinHandle;
 pub use client::{Answer, Bot, Client, keys_of, one_event, said, sorted};
 pub use multipart::{BOUNDARY, File, Form};
 pub use page::{Page, public_bot, question, with_model};
+pub use pictures::{no_pictures, picture};
 
 /// Makes a test on each database of every story named: an `async fn(Stage)`.
 macro_rules! stories {
@@ -156,6 +160,15 @@ impl TestApp {
     /// A client without any key.
     pub fn nobody(&self) -> Client {
         Client::new(self.router.clone(), self.clock.clone())
+    }
+
+    /// What a browser gets at an address under the public URL.
+    pub async fn fetch(&self, address: &str) -> Answer {
+        let path = address
+            .strip_prefix("https://chat.example.com")
+            .expect("under the public URL");
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        self.nobody().send(request).await
     }
 
     /// A second key of the organization `Ours`, with the id by which it is revoked.

@@ -20,6 +20,7 @@ stories! {
     who_asks_too_fast_is_told_how_long_to_wait,
     a_visitor_rates_the_answers_it_was_given,
     a_browser_may_send_what_the_calls_take,
+    a_thousand_visitors_from_one_address_are_cut_short_and_leave_nothing,
     the_hosted_page_is_there_for_public_chatbots_alone,
     odd_input_is_an_error_that_names_its_field,
 }
@@ -355,6 +356,27 @@ async fn who_asks_too_fast_is_told_how_long_to_wait(stage: Stage) {
     page.session(json!({"token": page.token})).await.expect(200);
 }
 
+async fn a_thousand_visitors_from_one_address_are_cut_short_and_leave_nothing(stage: Stage) {
+    let app = stage
+        .app_with(&[("OKRA_ADDRESS_REQUESTS_PER_MINUTE", "2000")])
+        .await;
+    let (bot, slug) = public_bot(&app).await;
+    let page = Page::new(&app, &slug, None);
+    let mut begun = 0;
+    for _ in 0..1_000 {
+        let answer = page.session(json!({})).await;
+        match answer.status {
+            200 => begun += 1,
+            _ => answer.refused(429, "rate_limited", ""),
+        }
+    }
+    // Sixty at once, and one more in the second that a thousand requests take on this clock.
+    assert!((60..=62).contains(&begun), "{begun}");
+    let path = bot.path("/conversations");
+    let kept = bot.client.get(&path).await.expect(200);
+    assert_eq!(kept["data"], json!([]));
+}
+
 async fn a_visitor_rates_the_answers_it_was_given(stage: Stage) {
     let app = stage.app().await;
     let (bot, slug) = public_bot(&app).await;
@@ -424,7 +446,7 @@ async fn the_hosted_page_is_there_for_public_chatbots_alone(stage: Stage) {
     let open = |slug: &str| {
         let request = Request::builder()
             .uri(format!("/c/{slug}"))
-            .header("accept", "text/html");
+            .header("accept-language", "ko-KR,ko;q=0.9");
         let request = request.body(Body::empty()).expect("a proper request");
         let client = app.nobody();
         async move { client.send(request).await }
@@ -439,16 +461,37 @@ async fn the_hosted_page_is_there_for_public_chatbots_alone(stage: Stage) {
         html.contains("content=\"Tea &amp; &lt;b&gt;pots&lt;/b&gt;\""),
         "{html}"
     );
-    assert!(html.contains("og:title"), "{html}");
+    for part in [
+        "og:title",
+        "og:description",
+        "og:url",
+        "twitter:card",
+        "<html lang=\"ko-KR\">",
+    ] {
+        assert!(html.contains(part), "{part} in {html}");
+    }
     let policy = page.header("content-security-policy");
     assert!(
         policy.contains("script-src 'self'") && !policy.contains("unsafe"),
         "{policy}"
     );
-    let unknown = open("no-such-bot").await.expect(404);
+    assert!(policy.ends_with("frame-ancestors 'self'"), "{policy}");
+    let unknown = open("no-such-bot").await;
+    assert_eq!(unknown.status, 404);
+    let words = String::from_utf8_lossy(&unknown.body).into_owned();
+    assert!(
+        words.contains("There is no chat at this address."),
+        "{words}"
+    );
+    assert!(!words.contains("no-such-bot"), "{words}");
+    assert_eq!(unknown.header("content-type"), "text/html; charset=utf-8");
+    let policy = unknown.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'"), "{policy}");
     let private = json!({"is_public": false});
     app.client.patch(&bot.path(""), private).await.expect(200);
-    assert_eq!(open(&slug).await.expect(404), unknown);
+    let hidden = open(&slug).await;
+    assert_eq!(hidden.status, 404);
+    assert_eq!(hidden.body, unknown.body);
 }
 
 async fn odd_input_is_an_error_that_names_its_field(stage: Stage) {

@@ -79,6 +79,7 @@ async fn a_turn_is_stored_and_given_back(world: World) -> Result<()> {
     let chatbot = world.chatbot("Shop helper").await?;
     let began = world.clock().now();
     let attachments = vec![Attachment {
+        file: None,
         name: "영수증.png".to_owned(),
         url: "https://example.com/a.png".to_owned(),
     }];

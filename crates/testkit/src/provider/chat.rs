@@ -172,7 +172,7 @@ impl<'a> Answer<'a> {
             input_tokens: messages
                 .into_iter()
                 .flatten()
-                .map(|message| words(message["content"].as_str().unwrap_or_default()))
+                .map(|message| words(&text_of(&message["content"])))
                 .sum(),
         }
     }
@@ -270,9 +270,16 @@ fn last_user_message(request: &Value) -> String {
         .flatten()
         .rev()
         .find(|message| message["role"] == "user")
-        .and_then(|message| message["content"].as_str())
+        .map(|message| text_of(&message["content"]))
         .unwrap_or_default()
-        .to_owned()
+}
+
+/// What a message says: a string, or the first text among its parts.
+pub(super) fn text_of(content: &Value) -> String {
+    let parts = content.as_array();
+    let part = parts.and_then(|parts| parts.iter().find(|part| part["type"] == "text"));
+    let text = part.map_or(content, |part| &part["text"]);
+    text.as_str().unwrap_or_default().to_owned()
 }
 
 /// Words stand for tokens here: they can be counted by eye in a test.

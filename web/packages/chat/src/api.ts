@@ -52,6 +52,12 @@ export interface Source {
 /** A passage as it stands in its document: without the lines on where that is. */
 export const passageText = (block: string): string => block.replace(/^Title: .*\nChunk: .*\n\n(Content:\n)?/, '');
 
+/** A file of a message. */
+export interface Attachment {
+  name: string;
+  url: string;
+}
+
 export type Rating = 'up' | 'down' | null;
 
 /** A message as the server keeps it. */
@@ -60,6 +66,7 @@ export interface StoredMessage {
   sender_type: 'user' | 'bot' | 'agent';
   content: string;
   created_at: string;
+  attachments: Attachment[] | null;
   sources: Source[];
   feedback: Rating;
   ended: string | null;
@@ -85,18 +92,49 @@ export interface Identity {
   hash?: string;
 }
 
+/** What a visitor asks. */
+export interface Question {
+  content: string;
+  /** The same each time the question is sent. */
+  request_id: string;
+  /** Ids of uploaded images. */
+  attachments: readonly string[];
+}
+
+/** What a visitor may send. */
+export interface WidgetLimits {
+  message_chars: number;
+  images: number;
+  image_bytes: number;
+}
+
+/** An answer to a form, read whole. */
+export interface Reply {
+  status: number;
+  retryAfter: string | null;
+  body: string;
+}
+
+/** Posts a form and tells how much of it has gone, which `fetch` cannot; rejects without a connection. */
+export type FormPost = (
+  url: string,
+  token: string,
+  form: FormData,
+  progress: (share: number) => void,
+  signal: AbortSignal,
+) => Promise<Reply>;
+
 export class VisitorApi {
   token = '';
   readonly #base: string;
-  readonly #fetch: typeof fetch;
 
-  constructor(host: string, slug: string, fetcher: typeof fetch = fetch.bind(globalThis)) {
+  constructor(
+    host: string,
+    slug: string,
+    private readonly post: FormPost,
+    private readonly fetcher: typeof fetch = fetch.bind(globalThis),
+  ) {
     this.#base = `${host}/api/public/chatbot/${encodeURIComponent(slug)}`;
-    this.#fetch = fetcher;
-  }
-
-  async config(): Promise<{ chatbot: WidgetChatbot; limits: { message_chars: number } }> {
-    return (await this.#call('GET', '')).json();
   }
 
   async session(body: object): Promise<Session> {
@@ -111,13 +149,37 @@ export class VisitorApi {
     await this.#call('PUT', `/messages/${message}/feedback`, { rating });
   }
 
+  /** The passages of an answer, as far as they are still there, with their text. */
+  async sources(message: string): Promise<Source[]> {
+    return (await (await this.#call('GET', `/messages/${message}/sources`)).json()).data;
+  }
+
+  /** Uploads an image for a message that follows. */
+  async upload(
+    file: Blob,
+    name: string,
+    progress: (share: number) => void,
+    signal: AbortSignal,
+  ): Promise<Attachment & { id: string }> {
+    const form = new FormData();
+    form.set('file', file, name);
+    let reply: Reply;
+    try {
+      reply = await this.post(`${this.#base}/attachments`, this.token, form, progress, signal);
+    } catch (cause) {
+      throw new ChatError(OFFLINE, String(cause));
+    }
+    if (reply.status === 201) return JSON.parse(reply.body);
+    throw refusal(reply);
+  }
+
   async stop(answer: string): Promise<void> {
     await this.#call('DELETE', `/chat/${answer}`);
   }
 
   /** Asks; `onopen` is called once the server answers, which may be long before the first event. */
-  ask(content: string, request: string, signal: AbortSignal, onopen: () => void): AsyncGenerator<ServerEvent> {
-    return this.#stream(this.#call('POST', '/chat', { content, request_id: request }, { signal }), onopen);
+  ask(question: Question, signal: AbortSignal, onopen: () => void): AsyncGenerator<ServerEvent> {
+    return this.#stream(this.#call('POST', '/chat', question, { signal }), onopen);
   }
 
   /** Takes an answer up after the event of this number. */
@@ -140,21 +202,13 @@ export class VisitorApi {
     if (more.signal) init.signal = more.signal;
     let response: Response;
     try {
-      response = await this.#fetch(this.#base + path, init);
+      response = await this.fetcher(this.#base + path, init);
     } catch (cause) {
       throw new ChatError(OFFLINE, String(cause));
     }
     if (response.ok) return response;
-    const seconds = Number(response.headers.get('retry-after')) || undefined;
-    let told: { code?: string; error?: string } = {};
-    try {
-      told = await response.json();
-    } catch {
-      // A proxy's own page: the status has to do.
-    }
-    // What stands between us and the server says 502 to 504 while the server is being restarted.
-    const code = told.code ?? (response.status >= 502 && response.status <= 504 ? OFFLINE : 'failed');
-    throw new ChatError(code, told.error ?? `HTTP ${response.status}`, seconds);
+    const said = await response.text().catch(() => '');
+    throw refusal({ status: response.status, retryAfter: response.headers.get('retry-after'), body: said });
   }
 
   async *#stream(call: Promise<Response>, onopen: () => void): AsyncGenerator<ServerEvent> {
@@ -166,4 +220,17 @@ export class VisitorApi {
       throw new ChatError(OFFLINE, String(cause));
     }
   }
+}
+
+/** What an answer that is no success says. */
+function refusal({ status, retryAfter, body }: Reply): ChatError {
+  let told: { code?: string; error?: string } = {};
+  try {
+    told = JSON.parse(body);
+  } catch {
+    // A proxy's own page: the status has to do.
+  }
+  // What stands between us and the server says 502 to 504 while the server is being restarted.
+  const code = told.code ?? (status >= 502 && status <= 504 ? OFFLINE : 'failed');
+  return new ChatError(code, told.error ?? `HTTP ${status}`, Number(retryAfter) || undefined);
 }

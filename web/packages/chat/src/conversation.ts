@@ -1,7 +1,8 @@
 // One visitor's conversation: what was said, what is being answered, and how the connection stands.
 // No DOM: time, randomness, storage and the network come in from outside.
 
-import { ChatError, OFFLINE, type Identity, type Rating, type Source, type VisitorApi } from './api';
+import { ChatError, OFFLINE, type Attachment, type Identity, type Question, type Rating, type Source, type VisitorApi } from './api';
+import { Images, type ImageLimits } from './images';
 import type { ServerEvent } from './sse';
 
 export type EntryState = 'sent' | 'writing' | 'complete' | 'cancelled' | 'failed';
@@ -14,6 +15,7 @@ export interface Entry {
   id: string | undefined;
   sender: 'user' | 'bot' | 'agent';
   content: string;
+  images: readonly Attachment[];
   sources: Source[];
   feedback: Rating;
   state: EntryState;
@@ -42,6 +44,8 @@ export interface Surroundings {
   /** Keeps the visitor's token; may do nothing where the browser forbids it. */
   load: () => string | null;
   save: (token: string | null) => void;
+  /** Makes a picture that is too large smaller; rejects where it can't. */
+  shrink: (file: Blob) => Promise<Blob>;
   /** The page's address and language. */
   page: string;
   language: string;
@@ -61,12 +65,20 @@ export class Conversation {
   #abort: AbortController | undefined;
   #identity: Identity | undefined;
   #email: string | undefined;
-  #last: { question: Entry; request: string } | undefined;
+  #last: Question | undefined;
+  #begun: Promise<void> | undefined;
+  #starting: Promise<void> = Promise.resolve();
+  /** The images that will go with the next message. */
+  readonly images: Images;
 
   constructor(
     private readonly api: VisitorApi,
     private readonly around: Surroundings,
-  ) {}
+    limits: ImageLimits = { count: 0, bytes: 0 },
+  ) {
+    const session = (anew: boolean): Promise<void> => (anew || !this.#begun ? this.#session() : this.#begun);
+    this.images = new Images(api, { ...around, session }, limits);
+  }
 
   get state(): State {
     return this.#state;
@@ -84,6 +96,10 @@ export class Conversation {
       this.#set({ status: 'email', notice: '' });
       return;
     }
+    await (this.#starting = this.#start());
+  }
+
+  async #start(): Promise<void> {
     this.#set({ status: 'starting', notice: '' });
     try {
       await this.#session();
@@ -93,6 +109,7 @@ export class Conversation {
         id: message.id,
         sender: message.sender_type,
         content: message.content,
+        images: message.attachments ?? [],
         sources: message.sources,
         feedback: message.feedback,
         state: (message.ended as EntryState | null) ?? 'sent',
@@ -120,12 +137,22 @@ export class Conversation {
     if (this.#state.status !== 'closed') await this.start();
   }
 
-  /** Asks. Does nothing while an answer is being written. */
+  /** Whether there is something to send, and it may go now. */
+  canSend(content: string): boolean {
+    const { list, isReady } = this.images;
+    const free = !this.isBusy() || this.#state.status === 'starting'; // it goes once the chat has begun
+    return (content.trim() !== '' || list.length > 0) && isReady && free;
+  }
+
+  /** Asks, with the images that wait. Does nothing while an answer is being written. */
   async send(content: string): Promise<void> {
-    const text = content.trim();
-    if (!text || this.isBusy()) return;
-    const question = this.#add('user', text, 'sent');
-    this.#last = { question, request: this.around.uuid() };
+    if (!this.canSend(content)) return;
+    if (this.#state.status === 'starting') await this.#starting;
+    if (!this.canSend(content)) return;
+    const images = this.images.take();
+    const question = this.#add('user', content.trim(), 'sent', undefined, images);
+    const attachments = images.map(({ id }) => id);
+    this.#last = { content: question.content, attachments, request_id: this.around.uuid() };
     await this.#ask();
   }
 
@@ -134,7 +161,7 @@ export class Conversation {
     if (!this.#last || this.isBusy()) return;
     const failed = this.#state.entries.at(-1);
     // An answer that ended in an error is stored as such: only a new request gets another.
-    if (failed?.sender === 'bot' && failed.id) this.#last.request = this.around.uuid();
+    if (failed?.sender === 'bot' && failed.id) this.#last.request_id = this.around.uuid();
     this.#drop((entry) => entry.sender === 'bot' && entry.state === 'failed');
     await this.#ask();
   }
@@ -178,10 +205,25 @@ export class Conversation {
     }
   }
 
+  /** Brings the text of an answer's passages, which an answer read from the store lacks. */
+  async passages(entry: Entry): Promise<void> {
+    if (!entry.id || entry.sources.every(({ content }) => content !== undefined)) return;
+    try {
+      const found = await this.api.sources(entry.id);
+      const text = ({ knowledge_id, chunk }: Source): string =>
+        found.find((it) => it.knowledge_id === knowledge_id && it.chunk === chunk)?.content ?? '';
+      const sources = entry.sources.map((source) => ({ ...source, content: text(source) }));
+      this.#change(entry, { sources });
+    } catch (error) {
+      this.#notice(error);
+    }
+  }
+
   /** Forgets this conversation on this device and begins another. */
   async restart(): Promise<void> {
     this.#abort?.abort();
     this.#last = undefined;
+    this.images.clear();
     this.around.save(null);
     this.api.token = '';
     this.#set({ entries: [], notice: '' });
@@ -193,7 +235,13 @@ export class Conversation {
     if (this.#state.status === 'offline') await (this.canRetry() ? this.retry() : this.start());
   }
 
-  async #session(): Promise<void> {
+  #session(): Promise<void> {
+    const begun = (this.#begun = this.#begin());
+    begun.catch(() => (this.#begun = undefined)); // whoever asks next tries again
+    return begun;
+  }
+
+  async #begin(): Promise<void> {
     const { id, hash, name, email } = this.#identity ?? {};
     const session = await this.api.session({
       token: this.around.load() ?? undefined,
@@ -214,7 +262,7 @@ export class Conversation {
   }
 
   /** Reads an answer to its end, over as many connections as it takes. */
-  async #follow(answer: Entry, asked: { question: Entry; request: string } | undefined): Promise<void> {
+  async #follow(answer: Entry, asked: Question | undefined): Promise<void> {
     const { signal } = (this.#abort = new AbortController());
     let [last, attempt, renewed] = ['0', 0, false];
     const connected = (): void => this.#set({ status: 'answering' });
@@ -224,7 +272,7 @@ export class Conversation {
         const events =
           answer.id || !asked
             ? this.api.resume(answer.id ?? '', last, signal, connected)
-            : this.api.ask(asked.question.content, asked.request, signal, connected);
+            : this.api.ask(asked, signal, connected);
         for await (const event of events) {
           attempt = 0;
           last = event.id || last;
@@ -312,9 +360,9 @@ export class Conversation {
     this.#set({ notice: error instanceof ChatError && error.code !== OFFLINE ? error.message : '' });
   }
 
-  #add(sender: Entry['sender'], content: string, state: EntryState, id?: string): Entry {
+  #add(sender: Entry['sender'], content: string, state: EntryState, id?: string, images: readonly Attachment[] = []): Entry {
     const key = this.around.uuid();
-    const entry: Entry = { key, id, sender, content, state, sources: [], feedback: null, error: undefined };
+    const entry: Entry = { key, id, sender, content, images, state, sources: [], feedback: null, error: undefined };
     this.#set({ entries: [...this.#state.entries, entry] });
     return entry;
   }

@@ -1,6 +1,6 @@
 // Conversations over connections that drop, servers that refuse, and visitors who stop or come back.
 import { describe, expect, test } from 'vitest';
-import { Conversation, VisitorApi, backoff, type State } from '../src';
+import { Conversation, VisitorApi, backoff, type FormPost, type State, type Surroundings } from '../src';
 
 type Reply = (request: { method: string; path: string; body: any; headers: Record<string, string> }) => Response | Promise<Response>;
 
@@ -25,7 +25,16 @@ function stream(from: number, to = TRANSCRIPT.length): Response {
   return new Response(text, { headers: { 'content-type': 'text/event-stream' } });
 }
 
-function world(replies: Record<string, Reply>) {
+type Upload = (
+  file: File,
+  token: string,
+  progress: (share: number) => void,
+  signal: AbortSignal,
+) => Promise<{ status: number; body: object; seconds?: string }>;
+
+const uploaded = (file: File) => ({ status: 201, body: { id: `id of ${file.name}`, name: file.name, url: `/files/${file.name}` } });
+
+function world(replies: Record<string, Reply>, upload: Upload = async (file) => uploaded(file)) {
   const calls: { key: string; body: any; headers: Record<string, string> }[] = [];
   const waits: number[] = [];
   const kept: { token: string | null } = { token: null };
@@ -41,7 +50,12 @@ function world(replies: Record<string, Reply>) {
     return reply({ method, path, body, headers });
   }) as unknown as typeof fetch;
   let number = 0;
-  const conversation = new Conversation(new VisitorApi('https://okra.example', 'teapots', fetcher), {
+  const post: FormPost = async (url, token, form, progress, signal) => {
+    const { status, body, seconds } = await upload(form.get('file') as File, token, progress, signal);
+    expect(url).toBe('https://okra.example/api/public/chatbot/teapots/attachments');
+    return { status, retryAfter: seconds ?? null, body: JSON.stringify(body) };
+  };
+  const around: Surroundings = {
     now: () => 1_000,
     uuid: () => `uuid-${number++}`,
     random: () => 1,
@@ -50,7 +64,9 @@ function world(replies: Record<string, Reply>) {
     save: (token) => (kept.token = token),
     page: 'https://shop.example/',
     language: 'en',
-  });
+    shrink: async (file) => file.slice(0, 60),
+  };
+  const conversation = new Conversation(new VisitorApi('https://okra.example', 'teapots', post, fetcher), around, { count: 4, bytes: 100 });
   const states: State[] = [];
   conversation.subscribe((state) => states.push(state));
   return { conversation, calls, waits, kept, states };
@@ -235,4 +251,141 @@ describe('Conversation', () => {
     expect([0, 1, 2, 9].map((attempt) => backoff(attempt, 1))).toEqual([500, 1000, 2000, 20_000]);
     expect(backoff(3, 0)).toBe(2000);
   });
+});
+
+test('what is asked before the chat has begun is asked once it has', async () => {
+  const { conversation, calls } = world({ ...begins, 'POST /chat': () => stream(0) });
+  const starting = conversation.start();
+  await conversation.send('How?');
+  await starting;
+  expect(calls.map(({ key }) => key)).toEqual(['POST /session', 'GET /messages', 'POST /chat']);
+  expect(conversation.state.entries.map(({ content }) => content)).toEqual(['How?', DONE.content]);
+});
+
+const image = (name: string, bytes = 10, type = 'image/png') => new File([new Uint8Array(bytes)], name, { type });
+
+describe('Images', () => {
+  test('are uploaded when they are chosen and go with the next message', async () => {
+    const shares: number[] = [];
+    const { conversation, calls } = world({ ...begins, 'POST /chat': () => stream(0) }, async (file, token, progress) => {
+      expect(token).toBe('token-1');
+      for (const share of [0.25, 0.5, 1]) progress(share);
+      return uploaded(file);
+    });
+    conversation.images.subscribe(() => shares.push(conversation.images.list[0]?.share ?? -1));
+    await conversation.start();
+    const adding = conversation.images.add([image('a.png'), image('b.webp', 10, 'image/webp')]);
+    expect(conversation.images.list.map(({ state }) => state)).toEqual(['sending', 'sending']);
+    expect(conversation.canSend('Look!')).toBe(false);
+    await conversation.send('Look!');
+    expect(conversation.state.entries).toEqual([]);
+    await adding;
+    expect(shares).toContain(0.5);
+    expect(conversation.canSend('')).toBe(true);
+    await conversation.send('');
+    expect(conversation.state.entries[0]).toMatchObject({ content: '', images: [{ name: 'a.png', url: '/files/a.png' }, { name: 'b.webp' }] });
+    expect(calls.at(-1)?.body).toMatchObject({ content: '', attachments: ['id of a.png', 'id of b.webp'] });
+    expect(conversation.images.list).toEqual([]);
+    expect(conversation.canSend('')).toBe(false);
+  });
+
+  test('go again with a question that is asked again', async () => {
+    let tries = 0;
+    const busy = () => json({ code: 'rate_limited', error: 'Wait.' }, 429, { 'retry-after': '1' });
+    const { conversation, calls } = world({ ...begins, 'POST /chat': () => (tries++ ? stream(0) : busy()) });
+    await conversation.start();
+    await conversation.images.add([image('a.png')]);
+    await conversation.send('This?');
+    await conversation.retry();
+    const asked = calls.filter(({ key }) => key === 'POST /chat').map(({ body }) => body);
+    expect(asked[1]).toEqual(asked[0]);
+    expect(asked[1].attachments).toEqual(['id of a.png']);
+  });
+
+  test('are refused with a reason when they cannot be sent', async () => {
+    const { conversation } = world(begins);
+    const { images } = conversation;
+    await conversation.start();
+    await images.add([image('a.svg', 10, 'image/svg+xml')]);
+    expect([images.list.length, images.fault]).toEqual([0, 'kind']);
+    await images.add(['1', '2', '3', '4', '5'].map((name) => image(name)));
+    expect([images.list.length, images.fault]).toEqual([4, 'count']);
+    images.remove(images.list[0]!.key);
+    expect([images.list.length, images.fault]).toEqual([3, undefined]);
+  });
+
+  test('that are too large are made smaller, or refused', async () => {
+    const sizes: number[] = [];
+    const { conversation } = world(begins, async (file) => (sizes.push(file.size), uploaded(file)));
+    await conversation.start();
+    await conversation.images.add([image('large.png', 5000)]);
+    expect(sizes).toEqual([60]);
+    const stubborn = image('huge.png', 5000);
+    stubborn.slice = () => stubborn;
+    await conversation.images.add([stubborn]);
+    expect(conversation.images.fault).toBe('size');
+    expect(conversation.images.isReady).toBe(false);
+  });
+
+  test.each([
+    ['too_large', 413, 'size'],
+    ['unsupported_type', 415, 'kind'],
+    ['unprocessable', 422, 'damaged'],
+    ['rate_limited', 429, 'limited'],
+    [undefined, 503, 'offline'],
+    ['internal', 500, 'failed'],
+  ])('whose upload ends in %s say so and can be tried again', async (code, status, fault) => {
+    let broken = true;
+    const { conversation } = world(begins, async (file) => (broken ? { status, body: { code } } : uploaded(file)));
+    await conversation.start();
+    await conversation.images.add([image('a.png')]);
+    expect(conversation.images.fault).toBe(fault);
+    expect(conversation.canSend('Hi')).toBe(false);
+    broken = false;
+    await conversation.images.retry(conversation.images.list[0]!.key);
+    expect(conversation.images.fault).toBeUndefined();
+    expect(conversation.canSend('')).toBe(true);
+  });
+
+  test('taken back while they are uploaded are uploaded no further', async () => {
+    let aborted = false;
+    const { conversation } = world(begins, (_file, _token, _progress, signal) => {
+      return new Promise((_, reject) => signal.addEventListener('abort', () => ((aborted = true), reject(new Error('aborted')))));
+    });
+    await conversation.start();
+    const adding = conversation.images.add([image('a.png')]);
+    await Promise.resolve();
+    await new Promise((resolve) => setTimeout(resolve));
+    conversation.images.remove(conversation.images.list[0]!.key);
+    await adding;
+    expect(aborted).toBe(true);
+    expect([conversation.images.list.length, conversation.images.fault]).toEqual([0, undefined]);
+  });
+
+  test('outlive a token that has ended', async () => {
+    let sessions = 0;
+    const replies = { ...begins, 'POST /session': () => json({ ...SESSION, token: `token-${++sessions}` }) };
+    const { conversation } = world(replies, async (file, token) =>
+      token === 'token-2' ? uploaded(file) : { status: 401, body: { code: 'visitor_token_invalid' } },
+    );
+    await conversation.start();
+    await conversation.images.add([image('a.png')]);
+    expect(conversation.images.isReady).toBe(true);
+    expect(sessions).toBe(2);
+  });
+});
+
+test('the passages of an older answer are brought when they are opened', async () => {
+  const source = { knowledge_id: 'k', title: 'Care', url: null, page: null, similarity: 0.9 };
+  const message = { id: 'answer', sender_type: 'bot', content: 'Rinse it.', created_at: '', attachments: null, feedback: null, ended: 'complete' };
+  const { conversation, calls } = world({
+    ...begins,
+    'GET /messages': () => json({ data: [{ ...message, sources: [{ ...source, chunk: 1 }, { ...source, chunk: 2 }] }], running: null }),
+    'GET /messages/answer/sources': () => json({ data: [{ ...source, chunk: 2, content: 'With cold water.' }] }),
+  });
+  await conversation.start();
+  await conversation.passages(conversation.state.entries[0]!);
+  expect(conversation.state.entries[0]!.sources.map(({ content }) => content)).toEqual(['', 'With cold water.']);
+  await conversation.passages(conversation.state.entries[0]!);
+  expect(calls.filter(({ key }) => key.endsWith('/sources'))).toHaveLength(1);
 });

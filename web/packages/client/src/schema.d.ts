@@ -603,6 +603,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/public/chatbot/{slug}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload an image
+         * @description For a message that follows: where none does within a day, the image is deleted; afterwards it
+         *     stays as long as the chatbot. It is decoded and written anew as a JPEG, without metadata and at
+         *     most 2,048×2,048 pixels. Counts as a message of the visitor, and as an image of the address.
+         */
+        post: operations["uploadImage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/public/chatbot/{slug}/chat": {
         parameters: {
             query?: never;
@@ -678,6 +700,27 @@ export interface paths {
         get?: never;
         /** Rate an answer */
         put: operations["rateAnswer"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/chatbot/{slug}/messages/{messageId}/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sources of an answer
+         * @description The passages that one of the visitor's own answers was given, with their text. One that was
+         *     deleted or disabled since is left out.
+         */
+        get: operations["getAnswerSources"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1090,9 +1133,29 @@ export interface components {
             id: string;
             name?: string | null;
         };
+        /** @description An image to be uploaded. */
+        ImageForm: {
+            /**
+             * Format: binary
+             * @description A PNG, JPEG, WebP or GIF image of at most 5 MB and 24 million pixels.
+             */
+            file: string;
+        };
+        /** @description An image that can be sent along. */
+        ImageReply: {
+            /** @description For `attachments` of a message; worth something to this visitor alone. */
+            id: string;
+            /** @description What the file was called. */
+            name: string;
+            /** @description Where it can be seen by whoever knows the address, which nobody can guess. */
+            url: string;
+        };
         /** @description One message of the conversation as the client has it. */
         InputMessage: {
-            /** @description Files that go with it. */
+            /**
+             * @description Files that go with it. Images (by the ending of their name or address: png, jpg, webp, gif)
+             *     of the message that is answered, 4 at most, go to a model that sees them.
+             */
             attachments?: components["schemas"]["Attachment"][] | null;
             /** @description The text. */
             content: string;
@@ -1311,8 +1374,9 @@ export interface components {
                 id: string;
                 /**
                  * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`, `timings_ms`, and `feedback` where
-                 *     the visitor gave one.
+                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
+                 *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
+                 *     shown), and `feedback` where the visitor gave one.
                  */
                 metadata: {
                     [key: string]: unknown;
@@ -1425,8 +1489,9 @@ export interface components {
             id: string;
             /**
              * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`, `timings_ms`, and `feedback` where
-             *     the visitor gave one.
+             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
+             *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
+             *     shown), and `feedback` where the visitor gave one.
              */
             metadata: {
                 [key: string]: unknown;
@@ -1694,7 +1759,9 @@ export interface components {
         };
         /** @description What the visitor asks. */
         QuestionInput: {
-            /** @description The text, 4,000 characters at most. */
+            /** @description Ids of images that this visitor uploaded, 4 at most. */
+            attachments?: string[];
+            /** @description The text, 4,000 characters at most; may be empty where images come with it. */
             content: string;
             /**
              * Format: uuid
@@ -1914,6 +1981,11 @@ export interface components {
             media_type: string;
             /** @description SHA-256 of its bytes, in hex. */
             sha256: string;
+        };
+        /** @description The passages of an answer. */
+        SourcesReply: {
+            /** @description Those that are still there, as they read now, best first. */
+            data: components["schemas"]["CitedSource"][];
         };
         /**
          * @description A kind of file storage.
@@ -2172,7 +2244,7 @@ export interface components {
         };
         /** @description A chatbot as its visitors see it. */
         WidgetChatbot: {
-            /** @description Whether messages may carry images. */
+            /** @description Whether messages may carry images: where a model answers that is known to see them. */
             accepts_images: boolean;
             /** @description Whether an e-mail address is asked for before the first message. */
             asks_email: boolean;
@@ -2189,6 +2261,10 @@ export interface components {
         /** @description What a visitor may send. */
         WidgetLimits: {
             comment_chars: number;
+            /** @description Bytes of one image. */
+            image_bytes: number;
+            /** @description Images of one message. */
+            images: number;
             message_chars: number;
         };
         /** @description The chat widget's configuration as it stands now. */
@@ -4069,6 +4145,104 @@ export interface operations {
             };
         };
     };
+    uploadImage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["ImageForm"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     askAsVisitor: {
         parameters: {
             query?: never;
@@ -4337,6 +4511,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAnswerSources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+                /** @description The answer's id. */
+                messageId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourcesReply"];
                 };
             };
             401: {

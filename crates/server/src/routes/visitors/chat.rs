@@ -10,7 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use okra_domain::session::{Message, parse_message};
-use okra_domain::{Error, MessageId};
+use okra_domain::{Error, ErrorKind, MessageId};
 use okra_engine::chat::{TurnEvent, TurnRequest};
 use okra_engine::live::{Follower, LiveTurn};
 use okra_store::sessions::{SessionKey, UserMessage};
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::messages::VisitorMessage;
-use super::{Asking, MAX_QUESTION_CHARS, PLATFORM};
+use super::{Asking, MAX_QUESTION_CHARS, PLATFORM, attachments};
 use crate::app::App;
 use crate::error::{self, ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id};
@@ -29,8 +29,11 @@ use crate::routes::chat::KEEP_ALIVE;
 /// What the visitor asks.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct QuestionInput {
-    /// The text, 4,000 characters at most.
+    /// The text, 4,000 characters at most; may be empty where images come with it.
     content: String,
+    /// Ids of images that this visitor uploaded, 4 at most.
+    #[serde(default)]
+    attachments: Vec<String>,
     /// A number that the browser makes for this question. Sent again with the same one, the
     /// question is not asked twice: the stream begins anew, or gives the answer that there is.
     request_id: Uuid,
@@ -55,7 +58,11 @@ pub async fn ask(
     asking: Asking,
     Json(input): Json<QuestionInput>,
 ) -> ApiResult<Response> {
-    let content = parse_message("content", &input.content)?;
+    let images_alone = !input.attachments.is_empty() && input.content.trim().is_empty();
+    let content = match images_alone {
+        true => String::new(),
+        false => parse_message("content", &input.content)?,
+    };
     if content.chars().count() > MAX_QUESTION_CHARS {
         let problem = format!("at most {MAX_QUESTION_CHARS} characters");
         return Err(ApiError(Error::invalid_field("content", problem)));
@@ -73,6 +80,7 @@ pub async fn ask(
             app.visitors.limits.message(visitor, asking.chatbot.id)?;
         }
     }
+    let attachments = attachments::named(&app, &asking, &input.attachments).await?;
     let request = TurnRequest {
         session: SessionKey::Visitor {
             platform: PLATFORM.to_owned(),
@@ -82,7 +90,7 @@ pub async fn ask(
         message: UserMessage {
             id: Some(message),
             content,
-            attachments: None,
+            attachments,
         },
         answer_id: Some(answer),
         earlier: Vec::new(),
@@ -204,10 +212,20 @@ fn events(first: Event, follower: Follower) -> impl Stream<Item = Result<Event, 
                 let message = VisitorMessage::from((**message).clone());
                 event("done", number, &json!(message))
             }
-            TurnEvent::Failed(error) => event("error", number, &json!(error::body(error))),
+            TurnEvent::Failed(error) => event("error", number, &json!(told_to_visitors(error))),
         };
         Some((Ok(event), (follower, None)))
     })
+}
+
+/// What a visitor is told of a failure. A provider's words are about the organization's account and
+/// settings; it reads them in the answer's metadata.
+fn told_to_visitors(error: &Error) -> ErrorBody {
+    let mut body = error::body(error);
+    if matches!(error.kind, ErrorKind::Provider | ErrorKind::Unavailable) {
+        body.error = "The answer could not be finished. Please try again.".to_owned();
+    }
+    body
 }
 
 fn event(name: &str, number: usize, data: &Value) -> Event {

@@ -4,8 +4,10 @@ use axum::Json as JsonBody;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use okra_domain::session::{Attachment, Feedback, MAX_COMMENT_CHARS, Message, Rating, SenderType};
-use okra_domain::{Error, MessageId, Timestamp};
+use okra_domain::session::{
+    Attachment, CitedSource, Feedback, MAX_COMMENT_CHARS, Message, Rating, SenderType,
+};
+use okra_domain::{Error, ItemId, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -107,6 +109,65 @@ pub async fn list(
         running: running.map(|turn| turn.message_id.0),
         has_more,
     }))
+}
+
+/// The passages of an answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourcesReply {
+    /// Those that are still there, as they read now, best first.
+    data: Vec<CitedSource>,
+}
+
+/// Sources of an answer
+///
+/// The passages that one of the visitor's own answers was given, with their text. One that was
+/// deleted or disabled since is left out.
+#[utoipa::path(get, path = "/api/public/chatbot/{slug}/messages/{messageId}/sources",
+    operation_id = "getAnswerSources", tag = "Visitors", security(("visitor" = [])),
+    params(("slug" = String, Path, description = "The chatbot's slug."),
+           ("messageId" = Uuid, Path, description = "The answer's id.")),
+    responses((status = 200, body = SourcesReply), (status = 401, body = ErrorBody),
+              (status = 403, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 429, body = ErrorBody)))]
+pub async fn sources(
+    State(app): State<App>,
+    asking: Asking,
+    Path((_, id)): Path<(String, String)>,
+) -> ApiResult<JsonBody<SourcesReply>> {
+    let id: MessageId = parse_id(&id, "answer")?;
+    let missing = || Error::not_found("answer");
+    let session = asking.session(&app).await?.ok_or_else(missing)?;
+    let store = app.engine.store();
+    let message = store.message(&session, id).await?.ok_or_else(missing)?;
+    let cited = cited(&message.metadata);
+    let places: Vec<(ItemId, u32)> = cited.iter().map(|it| (it.knowledge_id, it.chunk)).collect();
+    let found = store.found_chunks(&asking.chatbot, &places).await?;
+    let now = |cited: Cited| {
+        let mut found = found.iter();
+        let place = (cited.knowledge_id, cited.chunk);
+        let found = found.find(|it| (it.item_id, it.chunk.ordinal) == place)?;
+        Some(CitedSource::of(found, cited.similarity))
+    };
+    Ok(JsonBody(SourcesReply {
+        data: cited.into_iter().filter_map(now).collect(),
+    }))
+}
+
+/// A source as an answer's metadata names it.
+#[derive(Deserialize)]
+struct Cited {
+    knowledge_id: ItemId,
+    chunk: u32,
+    similarity: f32,
+}
+
+fn cited(metadata: &Map<String, Value>) -> Vec<Cited> {
+    let sources = metadata.get("sources").and_then(Value::as_array);
+    let sources = sources.into_iter().flatten();
+    // Only the engine writes these; a message of a version that wrote others has none to show.
+    sources
+        .filter_map(|it| Cited::deserialize(it).ok())
+        .collect()
 }
 
 /// What the visitor thinks of an answer.

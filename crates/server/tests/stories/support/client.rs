@@ -135,7 +135,8 @@ impl Answer {
     fn check(&self) {
         assert_ne!(self.status, 500, "{self:?}");
         assert!(!self.header("x-request-id").is_empty(), "{self:?}");
-        if self.status >= 400 {
+        // A page for people says it in words; whatever programs call, in the one form of errors.
+        if self.status >= 400 && !self.header("content-type").starts_with("text/html") {
             let error = self.json();
             let sentence = text(&error["error"]);
             let plain = sentence.len() > 10 && !sentence.contains('\n');

@@ -6,6 +6,7 @@ use okra_testkit::provider::MockProvider;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Bot, Client};
+use super::multipart::{File, Form};
 use super::{Stage, TestApp, text};
 
 /// A page in a visitor's browser.
@@ -70,6 +71,28 @@ impl Page {
     /// Asks a question; gives the whole stream.
     pub async fn ask(&self, content: &str) -> Answer {
         self.call("POST", "/chat", Some(question(content))).await
+    }
+
+    /// Asks with images that were uploaded before.
+    pub async fn show(&self, content: &str, images: &[&Value]) -> Answer {
+        let mut question = question(content);
+        question["attachments"] = json!(images);
+        self.call("POST", "/chat", Some(question)).await
+    }
+
+    /// Uploads a file as an image.
+    pub async fn upload(&self, name: &str, bytes: impl Into<Vec<u8>>) -> Answer {
+        self.form(Form::new().file("file", File::new(name, bytes)))
+            .await
+    }
+
+    /// Sends a form where images are uploaded.
+    pub async fn form(&self, form: Form) -> Answer {
+        let mut request = self.request("POST", "/attachments", None);
+        let media_type = form.media_type().parse().expect("a media type");
+        request.headers_mut().insert("content-type", media_type);
+        *request.body_mut() = Body::from(form.into_bytes());
+        self.client.send(request).await
     }
 
     /// The visitor's messages.

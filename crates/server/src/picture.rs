@@ -1,8 +1,8 @@
 //! Turns an uploaded picture into one that is safe to serve: small, freshly encoded, nothing in it but pixels.
 //!
-//! The avatar routes call [`normalize`] on a blocking thread, because decoding the largest picture allowed takes a third
-//! of a second and up to half a gigabyte for that long; how many run at once is the caller's to bound. It is a pure
-//! function: it fails only on what is in the bytes, and each failure is a sentence for the person who uploaded them.
+//! `routes/pictures` calls [`normalize`] on a blocking thread and bounds how many run at once, because decoding the
+//! largest avatar allowed takes a third of a second and up to half a gigabyte for that long. It is a pure function: it
+//! fails only on what is in the bytes, and each failure is a sentence for the person who uploaded them.
 //!
 //! What comes out is encoded from the pixels alone, so that a script behind a picture's end, a comment, a thumbnail or
 //! the place where a photograph was taken cannot come along. Colour profiles are dropped with the rest: a picture in a
@@ -22,34 +22,55 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 pub const MAX_BYTES: usize = 5 * 1024 * 1024;
 /// The largest width and the largest height accepted, in pixels.
 pub const MAX_SIDE: u32 = 8192;
-/// The largest width and the largest height of what comes out, in pixels.
-pub const SIDE: u32 = 512;
-
-/// The most that one picture may take while it is decoded, in bytes: [`MAX_SIDE`] squared at four bytes a pixel.
-const MAX_DECODED: u64 = MAX_SIDE as u64 * MAX_SIDE as u64 * 4;
 /// Above this, artefacts at 512 pixels are not seen any more; the file only grows.
 const JPEG_QUALITY: u8 = 88;
+const BYTES_A_PIXEL: u64 = 4;
+
+/// What a picture is for: how much of it is taken, and what comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// The largest width and the largest height of what comes out, in pixels.
+    pub side: u32,
+    /// The most pixels accepted, at 8 bits a channel: what decoding may take.
+    pub max_pixels: u64,
+    /// Whether transparent pixels stay so, or are laid on white.
+    pub transparent: bool,
+}
+
+/// A chatbot's face, set by those who own it.
+pub const AVATAR: Purpose = Purpose {
+    side: 512,
+    max_pixels: MAX_SIDE as u64 * MAX_SIDE as u64,
+    transparent: true,
+};
+/// What a visitor sends along: anyone may, so it may take less memory. Always a JPEG, whose size is bounded well by
+/// its pixels, and which every model reads.
+pub const ATTACHMENT: Purpose = Purpose {
+    side: 2048,
+    max_pixels: 24_000_000,
+    transparent: false,
+};
 
 /// A picture ready to be stored and served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Avatar {
+pub struct Picture {
     /// The encoded file.
     pub bytes: Vec<u8>,
     /// `png` or `jpg`.
     pub extension: &'static str,
     /// `image/png` or `image/jpeg`.
     pub media_type: &'static str,
-    /// In pixels, at most [`SIDE`].
+    /// In pixels, at most its purpose's.
     pub width: u32,
-    /// In pixels, at most [`SIDE`].
+    /// In pixels, at most its purpose's.
     pub height: u32,
 }
 
-/// Why a file cannot be an avatar.
+/// Why a file is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AvatarError {
+pub enum PictureError {
     /// The bytes are not one of the four formats, whatever the file is called.
-    #[error("The file is {found}; an avatar must be a PNG, JPEG, WebP or GIF picture.")]
+    #[error("The file is {found}; a PNG, JPEG, WebP or GIF picture is needed.")]
     Unsupported {
         /// What the bytes look like, with an article.
         found: &'static str,
@@ -62,13 +83,16 @@ pub enum AvatarError {
     },
     /// The picture, decoded, would be larger than the limits allow.
     #[error(
-        "The picture has {width}×{height} pixels; at most {MAX_SIDE}×{MAX_SIDE} at 8 bits a channel are accepted."
+        "The picture has {width}×{height} pixels; at most {} million at 8 bits a channel are accepted, and at most \
+         {MAX_SIDE} in a row.", .most / 1_000_000
     )]
     TooManyPixels {
         /// As the file's header states it.
         width: u32,
         /// As the file's header states it.
         height: u32,
+        /// How many would be accepted.
+        most: u64,
     },
     /// The file begins as a picture but cannot be read to its end.
     #[error("The {format} picture is damaged or cut off: {reason}.")]
@@ -80,18 +104,19 @@ pub enum AvatarError {
     },
 }
 
-/// Decodes a PNG, JPEG, WebP or GIF (its first frame) and encodes it anew, at most [`SIDE`] pixels wide and high.
+/// Decodes a PNG, JPEG, WebP or GIF (its first frame) and encodes it anew, at most `purpose.side` pixels wide and high.
 ///
 /// The format is told by the first bytes alone. A picture keeps its proportions and is never enlarged, and is turned as
-/// its EXIF orientation asks. It comes out as a PNG if any pixel is transparent, else as a JPEG.
-pub fn normalize(bytes: &[u8]) -> Result<Avatar, AvatarError> {
+/// its EXIF orientation asks. It comes out as a PNG if any pixel is and stays transparent, else as a
+/// JPEG.
+pub fn normalize(bytes: &[u8], purpose: Purpose) -> Result<Picture, PictureError> {
     if bytes.len() > MAX_BYTES {
-        return Err(AvatarError::TooLarge { bytes: bytes.len() });
+        return Err(PictureError::TooLarge { bytes: bytes.len() });
     }
     let format = Format::of(bytes)?;
     let end = container::end(format, bytes).map_err(|reason| format.damaged(reason))?;
-    let (picture, orientation) = decode(format, &bytes[..end])?;
-    let mut small = shrink(picture);
+    let (picture, orientation) = decode(format, &bytes[..end], purpose)?;
+    let mut small = shrink(picture, purpose);
     // After shrinking: turning the full picture would need its memory twice.
     small.apply_orientation(orientation);
     encode(&small).map_err(|error| format.damaged(error.to_string()))
@@ -107,7 +132,7 @@ enum Format {
 }
 
 impl Format {
-    fn of(bytes: &[u8]) -> Result<Self, AvatarError> {
+    fn of(bytes: &[u8]) -> Result<Self, PictureError> {
         match bytes {
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Ok(Format::Png),
             [0xFF, 0xD8, 0xFF, ..] => Ok(Format::Jpeg),
@@ -127,7 +152,7 @@ impl Format {
                 ..,
             ] => Ok(Format::Webp),
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Format::Gif),
-            _ => Err(AvatarError::Unsupported {
+            _ => Err(PictureError::Unsupported {
                 found: describe(bytes),
             }),
         }
@@ -151,8 +176,8 @@ impl Format {
         }
     }
 
-    fn damaged(self, reason: impl Into<String>) -> AvatarError {
-        AvatarError::Damaged {
+    fn damaged(self, reason: impl Into<String>) -> PictureError {
+        PictureError::Damaged {
             format: self.name(),
             reason: reason.into(),
         }
@@ -189,31 +214,38 @@ fn describe(bytes: &[u8]) -> &'static str {
 }
 
 /// Decodes under limits that are checked against the header before any pixel is read.
-fn decode(format: Format, bytes: &[u8]) -> Result<(DynamicImage, Orientation), AvatarError> {
+fn decode(
+    format: Format,
+    bytes: &[u8],
+    purpose: Purpose,
+) -> Result<(DynamicImage, Orientation), PictureError> {
     let fail = |error: ImageError| format.damaged(error.to_string());
+    let most = purpose.max_pixels;
+    let too_many = |width, height| PictureError::TooManyPixels {
+        width,
+        height,
+        most,
+    };
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODED);
+    limits.max_alloc = Some(most * BYTES_A_PIXEL);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format.decoder());
     reader.limits(limits.clone());
     let mut decoder = reader
         .into_decoder()
         .map_err(|error| match (error, png_size(bytes)) {
             // The PNG decoder reserves its first line as it opens the file.
-            (ImageError::Limits(_), Some((width, height))) => {
-                AvatarError::TooManyPixels { width, height }
-            }
+            (ImageError::Limits(_), Some((width, height))) => too_many(width, height),
             (other, _) => fail(other),
         })?;
     let (width, height) = decoder.dimensions();
-    let too_many = AvatarError::TooManyPixels { width, height };
-    if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_DECODED {
-        return Err(too_many);
+    if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > most * BYTES_A_PIXEL {
+        return Err(too_many(width, height));
     }
     decoder.set_limits(limits).map_err(fail)?;
     // A picture whose EXIF block is broken is still a picture; it is shown as it lies in the file.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| match error {
-        ImageError::Limits(_) => too_many,
+        ImageError::Limits(_) => too_many(width, height),
         other => fail(other),
     })?;
     Ok((picture, orientation))
@@ -229,19 +261,23 @@ fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((number(&header[..4])?, number(&header[4..])?))
 }
 
-/// Fits the picture into [`SIDE`] by [`SIDE`], and reduces it to 8 bits a channel with or without transparency.
-fn shrink(picture: DynamicImage) -> DynamicImage {
-    let fits = picture.width() <= SIDE && picture.height() <= SIDE;
+/// Fits the picture into its purpose's square, and reduces it to 8 bits a channel with or without transparency.
+fn shrink(picture: DynamicImage, purpose: Purpose) -> DynamicImage {
+    let side = purpose.side;
+    let fits = picture.width() <= side && picture.height() <= side;
     if !picture.color().has_alpha() {
-        let small = if fits { picture } else { fit(picture) };
+        let small = if fits { picture } else { fit(picture, side) };
         return DynamicImage::ImageRgb8(small.into_rgb8());
     }
     let mut pixels = picture.into_rgba8();
     if !fits {
         // A transparent pixel has a colour too, which nobody sees. Averaged as it is, it would colour the edge.
         multiply_by_alpha(&mut pixels);
-        pixels = fit(DynamicImage::ImageRgba8(pixels)).into_rgba8();
+        pixels = fit(DynamicImage::ImageRgba8(pixels), side).into_rgba8();
         divide_by_alpha(&mut pixels);
+    }
+    if !purpose.transparent {
+        lay_on_white(&mut pixels);
     }
     let picture = DynamicImage::ImageRgba8(pixels);
     if is_opaque(&picture) {
@@ -251,17 +287,17 @@ fn shrink(picture: DynamicImage) -> DynamicImage {
     }
 }
 
-/// Shrinks a picture that is larger than [`SIDE`] by [`SIDE`] to fit it.
-fn fit(picture: DynamicImage) -> DynamicImage {
+/// Shrinks a picture that is larger than `side` by `side` to fit it.
+fn fit(picture: DynamicImage, side: u32) -> DynamicImage {
     // The filter visits each pixel many times. Above four times the size, averaging down to twice the size first is
     // several times faster, and no difference can be seen.
-    let large = picture.width().max(picture.height()) > 4 * SIDE;
+    let large = picture.width().max(picture.height()) > 4 * side;
     let picture = if large {
-        picture.thumbnail(2 * SIDE, 2 * SIDE)
+        picture.thumbnail(2 * side, 2 * side)
     } else {
         picture
     };
-    picture.resize(SIDE, SIDE, FilterType::Lanczos3)
+    picture.resize(side, side, FilterType::Lanczos3)
 }
 
 fn is_opaque(picture: &DynamicImage) -> bool {
@@ -290,7 +326,15 @@ fn divide_by_alpha(pixels: &mut RgbaImage) {
     }
 }
 
-fn encode(picture: &DynamicImage) -> Result<Avatar, ImageError> {
+fn lay_on_white(pixels: &mut RgbaImage) {
+    for pixel in pixels.pixels_mut() {
+        let [red, green, blue, alpha] = pixel.0.map(u16::from);
+        let lay = |channel: u16| ((channel * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        pixel.0 = [lay(red), lay(green), lay(blue), u8::MAX];
+    }
+}
+
+fn encode(picture: &DynamicImage) -> Result<Picture, ImageError> {
     let mut bytes = Vec::new();
     let (extension, media_type) = if picture.color().has_alpha() {
         let encoder =
@@ -301,7 +345,7 @@ fn encode(picture: &DynamicImage) -> Result<Avatar, ImageError> {
         picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?;
         ("jpg", "image/jpeg")
     };
-    Ok(Avatar {
+    Ok(Picture {
         bytes,
         extension,
         media_type,

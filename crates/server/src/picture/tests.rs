@@ -20,7 +20,7 @@ fn written(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// One file of each format, larger than [`SIDE`] in both directions.
+/// One file of each format, larger than an avatar in both directions.
 fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
     let large = photo(700, 600);
     let mut webp = Vec::new();
@@ -36,7 +36,7 @@ fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Decodes what came out; fails if its bytes are not what it says they are.
-fn pixels(avatar: &Avatar) -> DynamicImage {
+fn pixels(avatar: &Picture) -> DynamicImage {
     let (format, media_type) = match avatar.extension {
         "png" => (ImageFormat::Png, "image/png"),
         "jpg" => (ImageFormat::Jpeg, "image/jpeg"),
@@ -51,6 +51,14 @@ fn pixels(avatar: &Avatar) -> DynamicImage {
     picture
 }
 
+fn too_many(width: u32, height: u32) -> PictureError {
+    PictureError::TooManyPixels {
+        width,
+        height,
+        most: AVATAR.max_pixels,
+    }
+}
+
 fn near(picture: &DynamicImage, x: u32, y: u32, expected: [u8; 4]) {
     let found = picture.to_rgba8().get_pixel(x, y).0;
     let close = found
@@ -63,7 +71,7 @@ fn near(picture: &DynamicImage, x: u32, y: u32, expected: [u8; 4]) {
 #[test]
 fn every_format_is_accepted_and_fits_the_square() {
     for (name, bytes) in one_of_each() {
-        let avatar = normalize(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let avatar = normalize(&bytes, AVATAR).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(
             (avatar.width, avatar.height, avatar.extension),
             (512, 439, "jpg"),
@@ -86,7 +94,7 @@ fn proportions_are_kept_and_nothing_is_enlarged() {
         ((4000, 1), (512, 1)),
         ((1, 4000), (1, 512)),
     ] {
-        let avatar = normalize(&written(photo(width, height), ImageFormat::Png)).unwrap();
+        let avatar = normalize(&written(photo(width, height), ImageFormat::Png), AVATAR).unwrap();
         assert_eq!((avatar.width, avatar.height), expected, "{width}×{height}");
         pixels(&avatar);
     }
@@ -100,8 +108,11 @@ fn transparency_decides_between_png_and_jpeg() {
             ImageFormat::Png,
         )
     };
-    assert_eq!(normalize(&with_alpha(255)).unwrap().extension, "jpg");
-    let avatar = normalize(&with_alpha(100)).unwrap();
+    assert_eq!(
+        normalize(&with_alpha(255), AVATAR).unwrap().extension,
+        "jpg"
+    );
+    let avatar = normalize(&with_alpha(100), AVATAR).unwrap();
     assert_eq!(avatar.extension, "png");
     near(&pixels(&avatar), 256, 256, [9, 99, 199, 100]);
 }
@@ -113,7 +124,7 @@ fn the_colour_of_invisible_pixels_does_not_stain_the_edge() {
         let inside = x.abs_diff(512).pow(2) + y.abs_diff(512).pow(2) < 400 * 400;
         if inside { Rgba([255; 4]) } else { Rgba([0; 4]) }
     });
-    let small = pixels(&normalize(&written(picture, ImageFormat::Png)).unwrap()).to_rgba8();
+    let small = pixels(&normalize(&written(picture, ImageFormat::Png), AVATAR).unwrap()).to_rgba8();
     assert!(
         small.pixels().any(|pixel| (1..255).contains(&pixel.0[3])),
         "the edge is smooth"
@@ -139,7 +150,7 @@ fn other_kinds_of_pixels_are_read() {
         written(deep_grey, ImageFormat::Png),
     ] {
         near(
-            &pixels(&normalize(&bytes).unwrap()),
+            &pixels(&normalize(&bytes, AVATAR).unwrap()),
             10,
             10,
             [90, 90, 90, 255],
@@ -187,7 +198,7 @@ fn pictures_of_other_programs_are_read() {
             [0, 0, 0, 255],
         ),
     ] {
-        let avatar = normalize(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let avatar = normalize(bytes, AVATAR).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(
             (avatar.extension, avatar.width, avatar.height),
             (extension, 40, 30),
@@ -218,7 +229,7 @@ fn an_animation_becomes_its_first_frame() {
     GifEncoder::new(&mut bytes)
         .encode_frames([frame([250, 0, 0, 255]), frame([0, 0, 250, 255])])
         .unwrap();
-    let avatar = normalize(&bytes).unwrap();
+    let avatar = normalize(&bytes, AVATAR).unwrap();
     near(&pixels(&avatar), 15, 10, [250, 0, 0, 255]);
 }
 
@@ -257,7 +268,7 @@ fn the_orientation_of_a_photograph_is_applied() {
         (6, (32, 64), green, red),
         (8, (32, 64), red, green),
     ] {
-        let avatar = normalize(&turned_jpeg(&exif(orientation))).unwrap();
+        let avatar = normalize(&turned_jpeg(&exif(orientation)), AVATAR).unwrap();
         assert_eq!(
             (avatar.width, avatar.height),
             size,
@@ -280,7 +291,7 @@ fn a_broken_exif_block_does_not_spoil_a_picture() {
         b"nonsense",
     ] {
         assert_eq!(
-            normalize(&turned_jpeg(block)).unwrap().width,
+            normalize(&turned_jpeg(block), AVATAR).unwrap().width,
             64,
             "{block:?}"
         );
@@ -291,9 +302,9 @@ fn a_broken_exif_block_does_not_spoil_a_picture() {
 fn nothing_but_pixels_comes_out() {
     const SCRIPT: &[u8] = b"<html><script>alert(document.cookie)</script></html>";
     for (name, mut bytes) in one_of_each() {
-        let clean = normalize(&bytes).unwrap();
+        let clean = normalize(&bytes, AVATAR).unwrap();
         bytes.extend(SCRIPT);
-        let avatar = normalize(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let avatar = normalize(&bytes, AVATAR).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(
             avatar, clean,
             "{name}: what follows the picture changes nothing"
@@ -302,7 +313,7 @@ fn nothing_but_pixels_comes_out() {
     }
     let mut with_place = exif(1);
     with_place.extend(b"GPS 37.5665 N 126.9780 E");
-    let avatar = normalize(&turned_jpeg(&with_place)).unwrap();
+    let avatar = normalize(&turned_jpeg(&with_place), AVATAR).unwrap();
     assert!(!contains(&avatar.bytes, b"GPS") && !contains(&avatar.bytes, b"Exif"));
 }
 
@@ -313,7 +324,10 @@ fn a_comment_inside_a_picture_does_not_come_out() {
     let mut bytes = png[..33].to_vec();
     bytes.extend(chunk(b"tEXt", b"Comment\0<script>alert(1)</script>"));
     bytes.extend(&png[33..]);
-    assert!(!contains(&normalize(&bytes).unwrap().bytes, b"script"));
+    assert!(!contains(
+        &normalize(&bytes, AVATAR).unwrap().bytes,
+        b"script"
+    ));
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
@@ -369,8 +383,8 @@ fn too_many_pixels_are_refused_from_the_header() {
         (0x7FFF_FFFF, 1, 8),
         (8192, 8192, 16),
     ] {
-        let error = normalize(&hollow_png(width, height, depth, 6)).unwrap_err();
-        assert_eq!(error, AvatarError::TooManyPixels { width, height });
+        let error = normalize(&hollow_png(width, height, depth, 6), AVATAR).unwrap_err();
+        assert_eq!(error, too_many(width, height));
         assert!(
             error
                 .to_string()
@@ -381,11 +395,8 @@ fn too_many_pixels_are_refused_from_the_header() {
     let mut gif = written(photo(4, 4), ImageFormat::Gif);
     gif[6..10].copy_from_slice(&[0xFF; 4]);
     assert_eq!(
-        normalize(&gif).unwrap_err(),
-        AvatarError::TooManyPixels {
-            width: 65_535,
-            height: 65_535
-        }
+        normalize(&gif, AVATAR).unwrap_err(),
+        too_many(65_535, 65_535)
     );
     assert!(
         start.elapsed().as_secs() < 2,
@@ -401,7 +412,7 @@ fn a_large_picture_within_the_limits_is_accepted() {
         ImageFormat::Png,
     );
     assert!(bytes.len() < MAX_BYTES);
-    let avatar = normalize(&bytes).unwrap();
+    let avatar = normalize(&bytes, AVATAR).unwrap();
     assert_eq!((avatar.width, avatar.height), (512, 125));
 }
 
@@ -409,12 +420,12 @@ fn a_large_picture_within_the_limits_is_accepted() {
 fn too_many_bytes_are_refused() {
     let mut bytes = written(photo(20, 20), ImageFormat::Png);
     bytes.resize(MAX_BYTES, 0);
-    assert!(normalize(&bytes).is_ok(), "exactly 5 MB");
+    assert!(normalize(&bytes, AVATAR).is_ok(), "exactly 5 MB");
     bytes.push(0);
-    let error = normalize(&bytes).unwrap_err();
+    let error = normalize(&bytes, AVATAR).unwrap_err();
     assert_eq!(
         error,
-        AvatarError::TooLarge {
+        PictureError::TooLarge {
             bytes: MAX_BYTES + 1
         }
     );
@@ -444,8 +455,8 @@ fn what_is_not_a_picture_is_named() {
         (b"\xFF\xD8", "of an unknown kind"),
         (b"\x89PN", "of an unknown kind"),
     ] {
-        let error = normalize(bytes).unwrap_err();
-        assert_eq!(error, AvatarError::Unsupported { found }, "{bytes:?}");
+        let error = normalize(bytes, AVATAR).unwrap_err();
+        assert_eq!(error, PictureError::Unsupported { found }, "{bytes:?}");
         assert!(
             error.to_string().contains("PNG, JPEG, WebP or GIF"),
             "{error}"
@@ -467,8 +478,8 @@ fn a_file_cut_off_anywhere_is_damaged() {
             .step_by(step)
             .chain(bytes.len().saturating_sub(20)..bytes.len());
         for length in lengths {
-            match normalize(&bytes[..length]) {
-                Err(AvatarError::Damaged { format, .. }) => assert_eq!(format, name),
+            match normalize(&bytes[..length], AVATAR) {
+                Err(PictureError::Damaged { format, .. }) => assert_eq!(format, name),
                 other => panic!("{name} cut at {length} of {}: {other:?}", bytes.len()),
             }
         }
@@ -488,7 +499,7 @@ fn a_jpeg_that_repeats_its_scans_is_refused_quickly() {
         bomb.extend(scan);
     }
     bomb.extend([0xFF, 0xD9]);
-    let error = normalize(&bomb).unwrap_err().to_string();
+    let error = normalize(&bomb, AVATAR).unwrap_err().to_string();
     assert!(error.contains("more than 64 times"), "{error}");
 }
 
@@ -524,10 +535,27 @@ fn no_change_to_a_file_makes_it_panic() {
                 let at = random(bytes.len());
                 bytes[at] = random(256) as u8;
             }
-            match normalize(&bytes) {
-                Ok(avatar) => assert!(avatar.width <= SIDE && avatar.height <= SIDE),
+            match normalize(&bytes, AVATAR) {
+                Ok(avatar) => assert!(avatar.width <= AVATAR.side && avatar.height <= AVATAR.side),
                 Err(error) => assert!(error.to_string().ends_with('.'), "{error}"),
             }
         }
     }
+}
+
+#[test]
+fn what_is_sent_along_stays_large_lies_on_white_and_may_take_less() {
+    let half = RgbaImage::from_fn(4000, 1000, |x, _| match x {
+        0..2000 => Rgba([0, 0, 0, 0]),
+        _ => Rgba([0, 0, 200, 255]),
+    });
+    let sent = normalize(&written(half, ImageFormat::Png), ATTACHMENT).unwrap();
+    assert_eq!(
+        (sent.width, sent.height, sent.extension),
+        (2048, 512, "jpg")
+    );
+    near(&pixels(&sent), 10, 10, [255, 255, 255, 255]);
+    near(&pixels(&sent), 2000, 10, [0, 0, 200, 255]);
+    let error = normalize(&hollow_png(6000, 6000, 8, 6), ATTACHMENT).unwrap_err();
+    assert!(error.to_string().contains("at most 24 million"), "{error}");
 }
