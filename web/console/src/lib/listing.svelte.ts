@@ -98,6 +98,12 @@ export class Listing<Row extends { id: string }> {
     return true;
   }
 
+  /** Puts a new row at a place, counted from 0. */
+  insert(row: Row, at: number): void {
+    const rows = this.rows ?? [];
+    this.rows = [...rows.slice(0, at), row, ...rows.slice(at)];
+  }
+
   /** Puts a row first, wherever it stood before. */
   lead(row: Row): void {
     this.rows = [row, ...(this.rows ?? []).filter((old) => old?.id !== row.id)];
