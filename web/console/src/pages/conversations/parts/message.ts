@@ -1,0 +1,45 @@
+// A message and how it came about, read from what the server keeps of it.
+
+import type { components } from '@okra/client';
+
+export type Message = components['schemas']['MessageBody'];
+
+export interface Cited {
+  knowledge_id: string;
+  title: string;
+  url?: string | null;
+  chunk: number;
+  page?: number | null;
+  similarity: number;
+}
+
+export interface Facts {
+  answeredBy: 'model' | 'qna' | 'passage' | 'nothing' | undefined;
+  ended: 'complete' | 'cancelled' | 'failed' | undefined;
+  outcome: 'answered' | 'unanswered' | 'failed' | undefined;
+  error: string | undefined;
+  sources: readonly Cited[];
+  /** Milliseconds. */
+  timings: { retrieval?: number | undefined; first_text?: number | undefined; total?: number | undefined };
+  feedback: { rating: 'up' | 'down'; comment?: string | null } | undefined;
+}
+
+/** Reads a message's metadata; what is missing or of another form is left out. */
+export function factsOf({ metadata }: Message): Facts {
+  const one = <Word extends string>(name: string, words: readonly Word[]): Word | undefined => words.find((word) => word === metadata[name]);
+  const timings = objectIn(metadata['timings_ms']);
+  const feedback = objectIn(metadata['feedback']);
+  const { sources, error } = metadata;
+  return {
+    answeredBy: one('answered_by', ['model', 'qna', 'passage', 'nothing']),
+    ended: one('ended', ['complete', 'cancelled', 'failed']),
+    outcome: one('outcome', ['answered', 'unanswered', 'failed']),
+    error: typeof error === 'string' ? error : undefined,
+    sources: Array.isArray(sources) ? (sources as Cited[]) : [],
+    timings: { retrieval: numberIn(timings['retrieval']), first_text: numberIn(timings['first_text']), total: numberIn(timings['total']) },
+    feedback: feedback['rating'] === 'up' || feedback['rating'] === 'down' ? (feedback as unknown as Facts['feedback']) : undefined,
+  };
+}
+
+const objectIn = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
+const numberIn = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
