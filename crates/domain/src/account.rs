@@ -23,6 +23,8 @@ pub struct ApiKey {
     pub organization_id: OrganizationId,
     /// The organization's name, for listings.
     pub organization_name: String,
+    /// What its maker calls it, where they gave it a name.
+    pub name: Option<String>,
     /// The key's last four characters, to tell keys apart.
     pub hint: String,
     /// When it was made.
@@ -45,14 +47,13 @@ pub fn parse_api_key(text: &str) -> Result<Secret> {
     }
 }
 
-/// Checks an organization's name: 1 to 100 characters that can be read, trimmed.
-pub fn parse_organization_name(name: &str) -> Result<String> {
+/// Checks a name of an organization, a person or a key, which stands in `field`: 1 to 100
+/// characters that can be read, trimmed.
+pub fn parse_name(field: &str, name: &str) -> Result<String> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(Error::invalid_field(
-            "organization",
-            "must be 1 to 100 characters without control characters",
-        ));
+        let problem = "must be 1 to 100 characters without control characters";
+        return Err(Error::invalid_field(field, problem));
     }
     Ok(name.to_owned())
 }

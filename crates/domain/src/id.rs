@@ -48,6 +48,10 @@ ids! {
     OrganizationId
     /// Names an API key (never the key itself).
     ApiKeyId
+    /// Names a person: someone who signs in.
+    PersonId
+    /// Names a one-time link: an invitation, a reset, or the set-up.
+    LinkId
     /// Names a chatbot.
     ChatbotId
     /// Names a knowledge item: one file, page, text or Q&A pair.

@@ -9,12 +9,15 @@ pub mod id;
 pub mod knowledge;
 pub mod origin;
 pub mod page;
+pub mod person;
 pub mod provider;
 pub mod secret;
 pub mod session;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, ErrorKind, FieldProblem};
-pub use id::{ApiKeyId, ChatbotId, ItemId, JobId, MessageId, OrganizationId, SessionId};
+pub use id::{
+    ApiKeyId, ChatbotId, ItemId, JobId, LinkId, MessageId, OrganizationId, PersonId, SessionId,
+};
 pub use page::{Page, PageRequest};
 pub use secret::Secret;

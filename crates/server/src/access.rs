@@ -1,44 +1,141 @@
-//! Access as types: an extractor gives a handler what the caller may touch, already loaded.
+//! Access as types: an extractor names the least role that may call, and gives a handler what the
+//! caller may touch, already loaded. docs/access.md says who may what.
+
+use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use okra_domain::account::{ApiKey, parse_api_key};
+use okra_domain::account::parse_api_key;
 use okra_domain::chatbot::Chatbot;
+use okra_domain::person::{Membership, Person, Role};
 use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret};
+use okra_store::people;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::input::{parse_id, query_value};
+use crate::origin::require_own;
 
-/// A caller with a good API key.
-pub struct Caller(pub ApiKey);
+/// The least role of a [`Caller`], as a type.
+pub trait LeastRole: Send + Sync + 'static {
+    /// The role.
+    const ROLE: Role;
+}
 
-impl Caller {
+macro_rules! least_roles {
+    ($($name:ident)*) => {$(
+        #[doc = concat!("Whoever calls is at least this: [`Role::", stringify!($name), "`].")]
+        pub struct $name;
+
+        impl LeastRole for $name {
+            const ROLE: Role = Role::$name;
+        }
+    )*};
+}
+
+least_roles! { Viewer Agent Admin Owner }
+
+/// Who calls, for an organization in which they are at least `R`: a program with an API key, or a
+/// person who signed in.
+pub struct Caller<R> {
+    organization: OrganizationId,
+    role: Role,
+    person: Option<Person>,
+    least: PhantomData<R>,
+}
+
+impl<R> Caller<R> {
     /// The organization that the caller acts for.
     pub fn organization(&self) -> OrganizationId {
-        self.0.organization_id
+        self.organization
+    }
+
+    /// What the caller may do there.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The person who calls; `None` where a program does.
+    pub fn person(&self) -> Option<&Person> {
+        self.person.as_ref()
     }
 }
 
-impl FromRequestParts<App> for Caller {
+impl<R: LeastRole> FromRequestParts<App> for Caller<R> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
-        let key = presented_key(&parts.headers)?;
-        let store = app.engine.store();
-        let known = store.authenticate(&key).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unauthorized,
-                "This API key is unknown or was revoked.",
-            )
-        })?;
-        store.note_key_use(&known).await?;
-        Ok(Self(known))
+        let caller = match presented_key(&parts.headers)? {
+            Some(key) => program(&key, app).await?,
+            None => person(parts, app).await?,
+        };
+        caller.role.require(R::ROLE)?;
+        Ok(caller)
     }
 }
 
-fn presented_key(headers: &HeaderMap) -> ApiResult<Secret> {
+/// API keys act as admins.
+async fn program<R>(key: &Secret, app: &App) -> ApiResult<Caller<R>> {
+    let store = app.engine.store();
+    let known = store.authenticate(key).await?.ok_or_else(|| {
+        let message = "This API key is unknown or was revoked.";
+        Error::new(ErrorKind::Unauthorized, message)
+    })?;
+    store.note_key_use(&known).await?;
+    Ok(Caller {
+        organization: known.organization_id,
+        role: Role::Admin,
+        person: None,
+        least: PhantomData,
+    })
+}
+
+async fn person<R>(parts: &mut Parts, app: &App) -> ApiResult<Caller<R>> {
+    if app.accounts.cookie.read(&parts.headers).is_none() {
+        let message = "An API key is needed: send it in the header x-api-key. People sign in.";
+        return Err(ApiError(Error::new(ErrorKind::Unauthorized, message)));
+    }
+    let SignedIn { who, .. } = SignedIn::from_request_parts(parts, app).await?;
+    let wanted = wanted_organization(parts)?;
+    let found = who
+        .memberships
+        .iter()
+        .find(|place| wanted.is_none_or(|wanted| wanted == place.organization_id));
+    let Some(Membership {
+        organization_id,
+        role,
+        ..
+    }) = found
+    else {
+        return Err(ApiError(match wanted {
+            Some(_) => Error::not_found("organization"),
+            None => {
+                let message = "You belong to no organization: ask for an invitation.";
+                Error::new(ErrorKind::Forbidden, message).coded("no_organization")
+            }
+        }));
+    };
+    Ok(Caller {
+        organization: *organization_id,
+        role: *role,
+        person: Some(who.person),
+        least: PhantomData,
+    })
+}
+
+/// The organization that a person means, where they belong to several: a header, or a query value
+/// for requests that cannot have one.
+fn wanted_organization(parts: &Parts) -> ApiResult<Option<OrganizationId>> {
+    let wanted = match parts.headers.get("x-organization") {
+        Some(id) => Some(id.to_str().unwrap_or_default().to_owned()),
+        None => query_value(parts, "organization")?,
+    };
+    wanted.map(|id| parse_id(&id, "organization")).transpose()
+}
+
+/// `None` where the request shows none at all.
+fn presented_key(headers: &HeaderMap) -> ApiResult<Option<Secret>> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = || {
         let (scheme, token) = text(header::AUTHORIZATION)?.split_once(' ')?;
@@ -46,29 +143,56 @@ fn presented_key(headers: &HeaderMap) -> ApiResult<Secret> {
     };
     let presented = headers
         .get("x-api-key")
-        .and_then(|value| value.to_str().ok())
-        .or_else(bearer)
-        .ok_or_else(|| {
-            let message = "An API key is needed: send it in the header x-api-key.";
-            Error::new(ErrorKind::Unauthorized, message)
-        })?;
-    parse_api_key(presented.trim()).map_err(|_| {
+        .map(|value| value.to_str().unwrap_or_default())
+        .or_else(bearer);
+    let Some(presented) = presented else {
+        return Ok(None);
+    };
+    let key = parse_api_key(presented.trim()).map_err(|_| {
         let message = "This is not an API key: one is 48 hexadecimal characters.";
-        ApiError(Error::new(ErrorKind::Unauthorized, message))
-    })
+        Error::new(ErrorKind::Unauthorized, message)
+    })?;
+    Ok(Some(key))
 }
 
-/// The chatbot that the path names, of the caller's organization.
-pub struct OwnChatbot(pub Chatbot);
+/// A person with a good sign-in, on one of Okra's own pages.
+pub struct SignedIn {
+    /// Who, and where they may act.
+    pub who: people::SignedIn,
+    /// The sign-in's token.
+    pub token: Secret,
+}
 
-impl FromRequestParts<App> for OwnChatbot {
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        let ended = || {
+            let message = "You are not signed in, or no longer: please sign in.";
+            ApiError(Error::new(ErrorKind::Unauthorized, message))
+        };
+        let token = app.accounts.cookie.read(&parts.headers);
+        let token = token.ok_or_else(ended)?;
+        require_own(&parts.method, &parts.headers, app)?;
+        let store = app.engine.store();
+        let who = store.signed_in(&token).await?.ok_or_else(ended)?;
+        store.note_seen(&token, &who).await?;
+        Ok(Self { who, token })
+    }
+}
+
+/// The chatbot that the path names, of the caller's organization; and the caller.
+pub struct OwnChatbot<R>(pub Chatbot, pub Caller<R>);
+
+impl<R: LeastRole> FromRequestParts<App> for OwnChatbot<R> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let id: ChatbotId = parse_id(&path_value(parts, "chatbotId").await?, "chatbot")?;
         let store = app.engine.store();
-        Ok(Self(store.chatbot(caller.organization(), id).await?))
+        let chatbot = store.chatbot(caller.organization(), id).await?;
+        Ok(Self(chatbot, caller))
     }
 }
 

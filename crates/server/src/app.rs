@@ -11,17 +11,17 @@ use okra_ai::chat::{ChatModel, ChatModelConfig};
 use okra_ai::embed::Embedder;
 use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
 use okra_ai::embed::static_model::StaticEmbedder;
+use okra_domain::Clock;
 use okra_domain::provider::OPENAI_URL;
-use okra_domain::{Clock, Secret};
 use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
 use okra_engine::{Engine, Fusion, Options, Parts};
 use okra_store::Store;
-use rand::TryRngCore;
 
+use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::visitor::Tokens;
-use crate::{reference, routes, telemetry};
+use crate::{random, reference, routes, telemetry};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct App {
     pub visitors: Arc<Visitors>,
     /// When this process began to serve.
     pub started: Instant,
+    /// How people sign in.
+    pub accounts: Arc<Accounts>,
 }
 
 /// What the visitor API needs beside the engine.
@@ -50,9 +52,7 @@ pub struct Visitors {
 
 impl Visitors {
     async fn new(store: &Store, config: &Config) -> Result<Self> {
-        let mut random = [0; 32];
-        rand::rngs::OsRng.try_fill_bytes(&mut random)?;
-        let candidate = Secret::new(hex::encode(random));
+        let candidate = random::signing_key()?;
         let secret = store.server_secret("visitor_tokens", candidate).await?;
         Ok(Self {
             tokens: Tokens::new(&secret),
@@ -155,6 +155,7 @@ impl App {
             .get_or_insert_with(|| format!("http://{}", reachable(address)));
         Ok(Self {
             visitors: Arc::new(Visitors::new(engine.store(), &config).await?),
+            accounts: Arc::new(Accounts::new(&config, engine.store().clock())),
             engine,
             config: Arc::new(config),
             metrics: telemetry::start_metrics(),

@@ -4,6 +4,7 @@ mod ask;
 mod chatbots;
 mod ingest;
 mod keys;
+mod people;
 mod serve;
 
 use std::path::PathBuf;
@@ -57,6 +58,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Invite people, list them, and let them choose a new password
+    #[command(subcommand)]
+    People(people::Command),
     /// Look at chatbots
     #[command(subcommand)]
     Chatbots(chatbots::Command),
@@ -140,6 +144,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
 async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Result<ExitCode> {
     match command {
         Command::Keys(command) => keys::run(engine.store(), command).await,
+        Command::People(command) => people::run(engine.store(), config, command).await,
         Command::Chatbots(command) => chatbots::run(engine.store(), command).await,
         Command::Ingest { chatbot, paths } => ingest::run(engine, config, &chatbot, paths).await,
         Command::Ask { chatbot, question } => ask::run(engine, &chatbot, question).await,

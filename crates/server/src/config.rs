@@ -57,6 +57,7 @@ struct Written {
     address_requests_per_minute: NonZeroU32,
     address_sessions_per_minute: NonZeroU32,
     address_images_per_minute: NonZeroU32,
+    address_sign_ins_per_minute: NonZeroU32,
     abandon_seconds: u64,
     provider_allow: Vec<String>,
     fetch_allow: Vec<String>,
@@ -106,6 +107,8 @@ pub struct Config {
     pub shutdown: Duration,
     /// How much visitors may ask.
     pub visitor_rates: Rates,
+    /// How often one address may try to sign in, a minute.
+    pub address_sign_ins: NonZeroU32,
     /// How long a visitor's answer goes on with nobody reading it.
     pub abandon_after: Duration,
     /// Where organizations' own providers may be, though private.
@@ -224,6 +227,7 @@ impl Config {
                 address_sessions: written.address_sessions_per_minute,
                 address_images: written.address_images_per_minute,
             },
+            address_sign_ins: written.address_sign_ins_per_minute,
             abandon_after: Duration::from_secs(written.abandon_seconds),
             provider_allow: written.provider_allow,
             fetch_allow: written.fetch_allow,
@@ -231,6 +235,11 @@ impl Config {
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
             log: written.log,
         })
+    }
+
+    /// How the outside reaches this server; empty until the listening address is known.
+    pub fn base_url(&self) -> &str {
+        self.public_url.as_deref().unwrap_or_default()
     }
 
     /// Where an avatar can be seen.

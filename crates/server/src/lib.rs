@@ -4,6 +4,7 @@
 //! together).
 
 pub mod access;
+pub mod accounts;
 pub mod app;
 pub mod assets;
 pub mod cli;
@@ -13,8 +14,10 @@ mod download;
 pub mod error;
 pub mod input;
 pub mod limits;
+mod origin;
 mod page;
 mod picture;
+mod random;
 mod reference;
 pub mod routes;
 pub mod telemetry;

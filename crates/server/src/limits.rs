@@ -1,4 +1,5 @@
-//! How much visitors may ask: per visitor, per address and per chatbot, each with its own rate.
+//! How much visitors may ask: per visitor, per address and per chatbot, each with its own rate. And
+//! how often signing in may be tried.
 //!
 //! The counts are this process's own and begin anew with it. Rates are those of the generic cell
 //! rate algorithm: a minute's worth may come at once, then as it drains.
@@ -84,6 +85,39 @@ impl Limits {
     }
 }
 
+/// Attempts to sign in with one e-mail address that may come at once; then one a minute.
+const EMAIL_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
+/// The counts of attempts to sign in: whatever shows a password or a link's token.
+pub struct SignInLimits {
+    addresses: Limiter<IpAddr>,
+    emails: Limiter<String>,
+}
+
+impl SignInLimits {
+    /// Nothing counted yet. `address_attempts` are those of one address a minute.
+    pub fn new(address_attempts: NonZeroU32, clock: &Clock) -> Self {
+        // Ten at once, then one a minute: 1,450 guesses a day.
+        let emails = Quota::per_minute(NonZeroU32::MIN).allow_burst(EMAIL_ATTEMPTS);
+        Self {
+            addresses: Limiter::new(address_attempts, clock),
+            emails: Limiter::with(emails, clock),
+        }
+    }
+
+    /// Counts an attempt from an address.
+    pub fn attempt_from(&self, address: IpAddr) -> Result<()> {
+        let waiting = "Too many attempts to sign in come from your network.";
+        self.addresses.count(&network(address), waiting)
+    }
+
+    /// Counts an attempt for an e-mail address, known or not.
+    pub fn attempt_for(&self, email: &str) -> Result<()> {
+        let waiting = "Too many attempts to sign in with this e-mail address.";
+        self.emails.count(&email.to_owned(), waiting)
+    }
+}
+
 /// What one visitor's connection is told by: an IPv4 address, or the /64 network that an IPv6
 /// customer is given whole.
 fn network(address: IpAddr) -> IpAddr {
@@ -105,13 +139,13 @@ struct Limiter<K: Hash + Eq + Clone> {
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
     fn new(a_minute: NonZeroU32, clock: &Clock) -> Self {
+        Self::with(Quota::per_minute(a_minute), clock)
+    }
+
+    fn with(quota: Quota, clock: &Clock) -> Self {
         let clock = Ticks(clock.clone());
         Self {
-            counts: RateLimiter::new(
-                Quota::per_minute(a_minute),
-                HashMapStateStore::default(),
-                clock.clone(),
-            ),
+            counts: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()),
             clock,
             checks: AtomicU32::new(0),
         }

@@ -1,5 +1,6 @@
 //! The router is the table of contents: every route, grouped by caller.
 
+mod account;
 mod avatars;
 mod chat;
 mod chatbots;
@@ -7,9 +8,12 @@ mod conversations;
 mod deploy;
 mod events;
 mod health;
+mod keys;
 mod knowledge;
+mod organization;
 mod overview;
 mod pages;
+mod people;
 mod pictures;
 mod provider;
 mod retrieval;
@@ -17,12 +21,14 @@ mod usage;
 mod visitors;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, StatusCode};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use okra_domain::{Error, ErrorKind};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -37,18 +43,21 @@ use crate::telemetry;
 #[openapi(
     info(
         title = "Okra external API",
-        description = "Chatbots that answer from what they are given. Every call takes an API key \
-                       in the header `x-api-key` and sees that key's organization alone."
+        description = "Chatbots that answer from what they are given. A call takes an API key in \
+                       the header `x-api-key` and sees that key's organization alone, or the cookie \
+                       of a person who signed in, with the header `x-organization` where they belong \
+                       to several."
     ),
     tags(
         (name = "Chatbots", description = "Make, change and delete chatbots."),
         (name = "Knowledge", description = "Feed a chatbot, and see what it finds."),
         (name = "Visitors", description = "What the widget and the hosted page call, without an API key."),
         (name = "Conversations", description = "Ask a chatbot, and read what was said."),
-        (name = "Organization", description = "What goes on in an organization, and how it stands."),
+        (name = "Organization", description = "Its people and keys, what goes on, and how it stands."),
+        (name = "Accounts", description = "What Okra's own pages call: signing in, links, passwords."),
     ),
     components(schemas(crate::error::ErrorBody, crate::error::FieldProblemBody)),
-    security(("api_key" = []), ("bearer" = [])),
+    security(("api_key" = []), ("bearer" = []), ("session" = [])),
 )]
 struct Spec;
 
@@ -86,6 +95,13 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(conversations::export::export))
         .routes(routes!(conversations::show))
         .routes(routes!(conversations::messages))
+        .routes(routes!(organization::show, organization::update))
+        .routes(routes!(people::list, people::invite))
+        .routes(routes!(people::update, people::remove))
+        .routes(routes!(people::take_back))
+        .routes(routes!(people::reset_link))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
         .routes(routes!(events::watch))
         .routes(routes!(overview::show))
         .routes(routes!(provider::show, provider::set, provider::delete))
@@ -107,9 +123,21 @@ fn public() -> OpenApiRouter<App> {
         .routes(routes!(visitors::messages::rate))
 }
 
+/// What Okra's own pages call for people's accounts, with its description.
+fn accounts() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(account::sign_in))
+        .routes(routes!(account::sign_out))
+        .routes(routes!(account::sign_out_everywhere))
+        .routes(routes!(account::show, account::update))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account::links::show))
+        .routes(routes!(account::links::accept))
+}
+
 /// The API's description, as `openapi.json` holds it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut spec = external().merge(public()).into_openapi();
+    let mut spec = external().merge(public()).merge(accounts()).into_openapi();
     spec.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let components = spec.components.get_or_insert_default();
     let header = ApiKey::Header(ApiKeyValue::new("x-api-key"));
@@ -117,6 +145,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.clone()));
     components.add_security_scheme("visitor", SecurityScheme::Http(bearer));
+    let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
+        "okra_session",
+        "Of a person who signed in; `__Host-okra_session` where Okra is reached by https. Requests \
+         that change something need an `origin` of Okra's own.",
+    ));
+    components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     spec
 }
 
@@ -136,6 +170,8 @@ pub fn router(app: App) -> Router {
         ])
         .expose_headers([telemetry::REQUEST_ID, axum::http::header::RETRY_AFTER]);
     let (external, _) = external().merge(public()).split_for_parts();
+    let (accounts, _) = accounts().split_for_parts();
+    let no_store = HeaderValue::from_static("no-store");
     Router::new()
         // Developers and their clients.
         // Its own answer to wrong methods comes first, so that CORS is around that too: preflight
@@ -145,6 +181,8 @@ pub fn router(app: App) -> Router {
                 .method_not_allowed_fallback(unknown_method)
                 .layer(cors),
         )
+        // People, from Okra's own pages: other sites have no business here, so there is no CORS.
+        .merge(accounts.layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, no_store)))
         .route("/openapi.json", get(health::openapi))
         .route("/docs", get(health::docs))
         // Browsers: visitors' and builders'.

@@ -8,7 +8,7 @@ use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Page, PageRequest
 
 use crate::Store;
 use crate::blobs;
-use crate::db::{Param, Row, Tx, params, to_json};
+use crate::db::{Param, Row, Tx, is_unique_violation, params, to_json};
 use crate::jobs;
 use crate::providers;
 
@@ -270,12 +270,4 @@ fn slug_taken(slug: &str) -> Error {
     let mut error = Error::invalid_field("slug", format!("\"{slug}\" is taken; choose another"));
     error.kind = ErrorKind::Conflict;
     error
-}
-
-fn is_unique_violation(error: &Error) -> bool {
-    let source = error.source.as_ref();
-    source
-        .and_then(|source| source.downcast_ref::<sqlx::Error>())
-        .and_then(sqlx::Error::as_database_error)
-        .is_some_and(|error| error.is_unique_violation())
 }

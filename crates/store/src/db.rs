@@ -481,6 +481,15 @@ fn sql_error(error: sqlx::Error) -> Error {
     }
 }
 
+/// Whether a statement failed because what it wrote must be unique and is there already.
+pub(crate) fn is_unique_violation(error: &Error) -> bool {
+    let source = error.source.as_ref();
+    source
+        .and_then(|source| source.downcast_ref::<sqlx::Error>())
+        .and_then(sqlx::Error::as_database_error)
+        .is_some_and(|error| error.is_unique_violation())
+}
+
 fn migration_error(error: MigrateError) -> Error {
     match error {
         MigrateError::VersionMissing(version) => Error::new(

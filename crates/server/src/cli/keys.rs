@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use okra_domain::account::{API_KEY_BYTES, parse_organization_name};
-use okra_domain::{ApiKeyId, Secret};
+use okra_domain::ApiKeyId;
+use okra_domain::account::parse_name;
 use okra_store::Store;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
+
+use crate::random;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -31,27 +31,20 @@ pub enum Command {
 pub async fn run(store: &Store, command: Command) -> Result<ExitCode> {
     match command {
         Command::Create { organization } => {
-            let organization = parse_organization_name(&organization)?;
-            let key = new_key()?;
+            let organization = parse_name("organization", &organization)?;
+            let key = random::api_key()?;
             store.create_key(&organization, &key).await?;
             super::print(&format!("{}\n", key.expose()))
         }
         Command::List => list(store).await,
         Command::Revoke { id } => {
-            if !store.revoke_key(id).await? {
+            if !store.revoke_key_as_operator(id).await? {
                 bail!("there is no key {id} that could be revoked; `okra keys list` shows them");
             }
             eprintln!("Revoked. Requests with this key fail from now on.");
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// A new API key: 24 bytes from the operating system's generator, in hex.
-pub fn new_key() -> Result<Secret> {
-    let mut bytes = [0; API_KEY_BYTES];
-    OsRng.try_fill_bytes(&mut bytes)?;
-    Ok(Secret::new(hex::encode(bytes)))
 }
 
 async fn list(store: &Store) -> Result<ExitCode> {

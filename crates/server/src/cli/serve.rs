@@ -12,10 +12,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::keys::new_key;
 use crate::app::{App, build_engine, reachable};
 use crate::config::Config;
-use crate::routes;
+use crate::{accounts, random, routes};
 
 /// The organization that the first start makes.
 const FIRST_ORGANIZATION: &str = "Default";
@@ -37,7 +36,8 @@ pub async fn run(config: Config) -> Result<()> {
     let first_key = first_key(engine.store(), &config).await?;
     let (workers, patience) = (config.workers, config.shutdown);
     let app = App::new(engine.clone(), config, address).await?;
-    greet(&app, first_key.as_deref());
+    let set_up_link = accounts::set_up_link(engine.store(), app.config.base_url()).await?;
+    greet(&app, first_key.as_deref(), set_up_link.as_deref());
 
     let reread = engine.reread_foreign_items().await?;
     if reread > 0 {
@@ -84,14 +84,14 @@ async fn first_key(store: &Store, config: &Config) -> Result<Option<String>> {
             Ok(None)
         }
         None => {
-            let key = new_key()?;
+            let key = random::api_key()?;
             store.create_key(FIRST_ORGANIZATION, &key).await?;
             Ok(Some(key.expose().to_owned()))
         }
     }
 }
 
-fn greet(app: &App, first_key: Option<&str>) {
+fn greet(app: &App, first_key: Option<&str>, set_up_link: Option<&str>) {
     let url = app.config.public_url.as_deref().unwrap_or_default();
     let config = &app.config;
     let mut text = format!("Okra listens on {url}\n  reference  {url}/docs\n");
@@ -99,6 +99,12 @@ fn greet(app: &App, first_key: Option<&str>) {
         text.push_str(
             "  answers    from passages, word for word (no model provider is configured)\n",
         );
+    }
+    if let Some(link) = set_up_link {
+        text.push_str(&format!(
+            "\nNobody has an account yet. This link makes the first one, the owner's; it works \
+             once,\nfor 7 days, until the next start:\n\n  {link}\n"
+        ));
     }
     if let Some(key) = first_key {
         text.push_str(&format!(

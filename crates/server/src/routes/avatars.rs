@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access::OwnChatbot;
+use crate::access::{Admin, OwnChatbot};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
 use crate::picture::AVATAR;
@@ -47,7 +47,7 @@ pub struct AvatarReply {
               (status = 422, body = ErrorBody)))]
 pub async fn update(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     request: Request,
 ) -> ApiResult<JsonBody<AvatarReply>> {
     let upload = image_field(request, "avatar").await?;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::access::OwnChatbot;
+use crate::access::{Agent, OwnChatbot};
 use crate::app::App;
 use crate::error::{self, ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id, query_value};
@@ -89,7 +89,7 @@ pub struct ChatReply {
               (status = 502, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub async fn chat(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Agent>,
     Streamed(streamed): Streamed,
     Json(input): Json<ChatInput>,
 ) -> ApiResult<Response> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::access::{Caller, OwnChatbot, QueryId};
+use crate::access::{Admin, Caller, OwnChatbot, QueryId, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
 use crate::input::{Json, PageParams, Paging, nullable, parse_id};
@@ -99,7 +99,7 @@ fn reply(app: &App, chatbot: Chatbot) -> JsonBody<ChatbotReply> {
     responses((status = 200, body = ChatbotsReply), (status = 401, body = ErrorBody)))]
 pub async fn list(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     Paging(page): Paging,
 ) -> ApiResult<JsonBody<ChatbotsReply>> {
     let page = app
@@ -125,7 +125,7 @@ pub async fn list(
               (status = 401, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub async fn create(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Admin>,
     Json(input): Json<ChatbotInput>,
 ) -> ApiResult<JsonBody<ChatbotReply>> {
     let name = input.name.as_deref();
@@ -149,7 +149,7 @@ pub async fn create(
               (status = 404, body = ErrorBody)))]
 pub async fn show(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
 ) -> JsonBody<ChatbotReply> {
     reply(&app, chatbot)
 }
@@ -166,7 +166,7 @@ pub async fn show(
               (status = 409, body = ErrorBody)))]
 pub async fn update_by_query(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Admin>,
     QueryId(id): QueryId,
     Json(input): Json<ChatbotInput>,
 ) -> ApiResult<JsonBody<ChatbotReply>> {
@@ -189,7 +189,7 @@ pub async fn update_by_query(
               (status = 409, body = ErrorBody)))]
 pub async fn update(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     Json(input): Json<ChatbotInput>,
 ) -> ApiResult<JsonBody<ChatbotReply>> {
     let chatbot = change(app.engine.store(), &chatbot, input.change()).await?;
@@ -225,7 +225,7 @@ pub struct DuplicateInput {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn duplicate(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     Json(input): Json<DuplicateInput>,
 ) -> ApiResult<(StatusCode, JsonBody<ChatbotReply>)> {
     let name = input.name.as_deref();
@@ -244,7 +244,7 @@ pub async fn duplicate(
               (status = 404, body = ErrorBody)))]
 pub async fn delete(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
 ) -> ApiResult<JsonBody<MessageReply>> {
     delete_chatbot(&app, &chatbot).await
 }
@@ -257,7 +257,7 @@ pub async fn delete(
               (status = 404, body = ErrorBody)))]
 pub async fn delete_by_query(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Admin>,
     QueryId(id): QueryId,
 ) -> ApiResult<JsonBody<MessageReply>> {
     let id = id.ok_or_else(|| Error::invalid_field("id", "name the chatbot by ?id="))?;
@@ -296,7 +296,7 @@ pub struct VoiceReply {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn update_voice(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     Json(patch): Json<Value>,
 ) -> ApiResult<JsonBody<VoiceReply>> {
     let store = app.engine.store();
@@ -338,7 +338,7 @@ pub struct WidgetReply {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn update_widget(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     Json(patch): Json<Value>,
 ) -> ApiResult<JsonBody<WidgetReply>> {
     let store = app.engine.store();

@@ -11,7 +11,7 @@ use okra_store::sessions::SessionFilter;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::access::OwnChatbot;
+use crate::access::{OwnChatbot, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
 use crate::input::{Edge, PageParams, Paging, QueryParams, parse_id};
@@ -62,7 +62,7 @@ fn session_filter(query: &QueryParams) -> ApiResult<SessionFilter> {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn list(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Paging(page): Paging,
     query: QueryParams,
 ) -> ApiResult<JsonBody<ListBody<SessionSummary>>> {
@@ -80,7 +80,7 @@ pub async fn list(
               (status = 404, body = ErrorBody)))]
 pub async fn show(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Path((_, id)): Path<(String, String)>,
 ) -> ApiResult<JsonBody<SessionReply>> {
     let session = find(&app, &chatbot, &id).await?;
@@ -100,7 +100,7 @@ pub async fn show(
               (status = 404, body = ErrorBody)))]
 pub async fn messages(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Path((_, id)): Path<(String, String)>,
     Paging(page): Paging,
 ) -> ApiResult<JsonBody<ListBody<MessageBody>>> {

@@ -2,18 +2,18 @@
 
 use axum::Json as JsonBody;
 use axum::extract::State;
+use okra_domain::Error;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::origin::{MAX_ORIGINS, OriginPattern};
-use okra_domain::{Error, Secret};
-use rand::TryRngCore;
-use rand::rngs::OsRng;
+use okra_domain::person::Role;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::OwnChatbot;
+use crate::access::{Admin, OwnChatbot, Viewer};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::Json;
+use crate::random;
 
 /// How a chatbot is put before visitors.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,7 +21,8 @@ pub struct DeployReply {
     /// The sites, other than Okra's own pages, that may show it.
     #[schema(value_type = Vec<String>)]
     allowed_origins: Vec<OriginPattern>,
-    /// The key with which a site's server vouches for its visitors; null until one is made.
+    /// The key with which a site's server vouches for its visitors; null until one is made. In full
+    /// for admins, `abc…wxyz` for others.
     identity_secret: Option<String>,
     /// The line to put on a page.
     embed: String,
@@ -30,7 +31,7 @@ pub struct DeployReply {
 }
 
 impl DeployReply {
-    fn new(chatbot: Chatbot, app: &App) -> Self {
+    fn new(chatbot: Chatbot, app: &App, reader: Role) -> Self {
         let base = app.config.public_url.as_deref().unwrap_or_default();
         let slug = &chatbot.slug;
         let secret = chatbot.identity_secret.as_ref();
@@ -39,7 +40,10 @@ impl DeployReply {
                 "<script src=\"{base}/widget.js\" data-chatbot=\"{slug}\" async></script>"
             ),
             page_url: format!("{base}/c/{slug}"),
-            identity_secret: secret.map(|secret| secret.expose().to_owned()),
+            identity_secret: secret.map(|secret| match reader >= Role::Admin {
+                true => secret.expose().to_owned(),
+                false => secret.masked(),
+            }),
             allowed_origins: chatbot.allowed_origins,
         }
     }
@@ -53,9 +57,9 @@ impl DeployReply {
               (status = 404, body = ErrorBody)))]
 pub async fn show(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, caller): OwnChatbot<Viewer>,
 ) -> ApiResult<JsonBody<DeployReply>> {
-    Ok(JsonBody(DeployReply::new(chatbot, &app)))
+    Ok(JsonBody(DeployReply::new(chatbot, &app, caller.role())))
 }
 
 /// Where the chatbot may be shown.
@@ -75,7 +79,7 @@ pub struct DeployInput {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn update(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     Json(input): Json<DeployInput>,
 ) -> ApiResult<JsonBody<DeployReply>> {
     if input.allowed_origins.len() > MAX_ORIGINS {
@@ -108,13 +112,11 @@ pub async fn update(
               (status = 404, body = ErrorBody)))]
 pub async fn make_secret(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
 ) -> ApiResult<JsonBody<DeployReply>> {
-    let mut random = [0; 32];
-    let filled = OsRng.try_fill_bytes(&mut random);
-    filled.map_err(|error| Error::internal("cannot make a secret", error))?;
+    let secret = random::signing_key()?;
     let set = |current: &Chatbot| Chatbot {
-        identity_secret: Some(Secret::new(hex::encode(random))),
+        identity_secret: Some(secret),
         ..current.clone()
     };
     change(&app, &chatbot, set).await
@@ -134,5 +136,5 @@ async fn change(
     };
     let (organization, id) = (chatbot.organization_id, chatbot.id);
     let chatbot = store.update_chatbot(organization, id, set).await?;
-    Ok(JsonBody(DeployReply::new(chatbot, app)))
+    Ok(JsonBody(DeployReply::new(chatbot, app, Role::Admin)))
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::chat::{KEEP_ALIVE, to_value};
-use crate::access::Caller;
+use crate::access::{Caller, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
 use crate::wire::{KnowledgeItem, MessageBody, SessionSummary};
@@ -78,7 +78,7 @@ pub enum EventBody {
     operation_id = "watchEvents", tag = "Organization",
     responses((status = 200, body = EventBody, content_type = "text/event-stream"),
               (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)))]
-pub async fn watch(State(app): State<App>, caller: Caller) -> ApiResult<Response> {
+pub async fn watch(State(app): State<App>, caller: Caller<Viewer>) -> ApiResult<Response> {
     let watch = app.engine.store().watch(caller.organization()).await?;
     let stream = Sse::new(events(watch, LIFE, app.engine.stopping()));
     let stream = stream.keep_alive(KeepAlive::new().interval(KEEP_ALIVE));

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::access::{OwnChatbot, QueryId};
+use crate::access::{Admin, OwnChatbot, QueryId, Viewer};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::{
@@ -135,7 +135,7 @@ pub struct ItemFilterParams {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn list(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Paging(page): Paging,
     filter: QueryParams,
 ) -> ApiResult<JsonBody<ListBody<KnowledgeItem>>> {
@@ -163,7 +163,7 @@ pub async fn list(
               (status = 422, body = ErrorBody)))]
 pub async fn add(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     request: Request,
 ) -> ApiResult<(StatusCode, JsonBody<ItemsReply>)> {
     match media_type(request.headers()).as_str() {
@@ -190,7 +190,7 @@ pub async fn add(
               (status = 422, body = ErrorBody)))]
 pub async fn upload(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     request: Request,
 ) -> ApiResult<(StatusCode, JsonBody<ItemsReply>)> {
     receive(&app, &chatbot, request).await
@@ -339,7 +339,7 @@ pub struct ItemInput {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn update(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     QueryId(query_id): QueryId,
     Json(input): Json<ItemInput>,
 ) -> ApiResult<JsonBody<ItemReply>> {
@@ -375,7 +375,7 @@ pub async fn update(
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn delete(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     QueryId(id): QueryId,
 ) -> ApiResult<JsonBody<ItemReply>> {
     let item = app

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::access::Caller;
+use crate::access::{Caller, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
 use crate::input::{QueryParams, parse_id};
@@ -176,7 +176,7 @@ impl From<Overview> for OverviewReply {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn show(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     query: QueryParams,
 ) -> ApiResult<JsonBody<OverviewReply>> {
     let store = app.engine.store();

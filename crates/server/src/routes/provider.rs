@@ -11,7 +11,7 @@ use okra_domain::{Error, ErrorKind, OrganizationId, Secret};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Caller;
+use crate::access::{Admin, Caller};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, nullable};
@@ -95,7 +95,10 @@ pub struct ModelsReply {
 #[utoipa::path(get, path = "/api/external/provider",
     operation_id = "getProvider", tag = "Organization",
     responses((status = 200, body = ProviderReply), (status = 401, body = ErrorBody)))]
-pub async fn show(State(app): State<App>, caller: Caller) -> ApiResult<JsonBody<ProviderReply>> {
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller<Admin>,
+) -> ApiResult<JsonBody<ProviderReply>> {
     let provider = app.engine.store().provider(caller.organization()).await?;
     Ok(shown(&app, provider))
 }
@@ -130,7 +133,7 @@ fn shown(app: &App, own: Option<Provider>) -> JsonBody<ProviderReply> {
               (status = 401, body = ErrorBody)))]
 pub async fn set(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Admin>,
     Json(input): Json<ProviderInput>,
 ) -> ApiResult<JsonBody<ProviderReply>> {
     let engine = &app.engine;
@@ -150,7 +153,7 @@ pub async fn set(
 #[utoipa::path(delete, path = "/api/external/provider",
     operation_id = "deleteProvider", tag = "Organization",
     responses((status = 204), (status = 401, body = ErrorBody)))]
-pub async fn delete(State(app): State<App>, caller: Caller) -> ApiResult<StatusCode> {
+pub async fn delete(State(app): State<App>, caller: Caller<Admin>) -> ApiResult<StatusCode> {
     let store = app.engine.store();
     store.delete_provider(caller.organization()).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -167,7 +170,7 @@ pub async fn delete(State(app): State<App>, caller: Caller) -> ApiResult<StatusC
               (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub async fn test(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Admin>,
     Json(input): Json<ProviderInput>,
 ) -> ApiResult<JsonBody<ProviderTestReply>> {
     let started = Instant::now();
@@ -204,7 +207,7 @@ pub async fn test(
               (status = 502, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub async fn list_models(
     State(app): State<App>,
-    caller: Caller,
+    caller: Caller<Admin>,
 ) -> ApiResult<JsonBody<ModelsReply>> {
     let listed = models(&app, caller.organization()).await?;
     let data = listed.map_err(|error| {

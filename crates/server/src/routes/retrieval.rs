@@ -9,7 +9,7 @@ use okra_engine::Passage;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::OwnChatbot;
+use crate::access::{OwnChatbot, Viewer};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::Json;
@@ -58,7 +58,7 @@ pub struct QueryReply {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn query(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Json(input): Json<QueryInput>,
 ) -> ApiResult<JsonBody<QueryReply>> {
     let query = okra_domain::session::parse_message("query", &input.query)?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access::Caller;
+use crate::access::{Caller, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
 
@@ -107,7 +107,10 @@ pub struct UsageReply {
 #[utoipa::path(get, path = "/api/external/usage",
     operation_id = "getUsage", tag = "Organization",
     responses((status = 200, body = UsageReply), (status = 401, body = ErrorBody)))]
-pub async fn show(State(app): State<App>, caller: Caller) -> ApiResult<JsonBody<UsageReply>> {
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller<Viewer>,
+) -> ApiResult<JsonBody<UsageReply>> {
     let store = app.engine.store();
     let month = store.clock().now().month();
     let usage = store.usage(caller.organization(), month).await?;

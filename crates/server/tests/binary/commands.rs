@@ -48,8 +48,14 @@ async fn the_first_start_prints_a_key_and_a_command_that_works() {
     let words: Vec<&str> = greeting.split_whitespace().collect();
     let key = words.iter().find(|word| word.len() == 48);
     let key = (*key.expect("a key of its own line")).to_owned();
+    let link = words.iter().find(|word| word.contains("/link#"));
+    let token = link.and_then(|link| link.split_once('#'));
+    let (page, token) = token.expect("a link to set up with");
+    assert_eq!(page, format!("{}/link", server.url));
+    let token = token.to_owned();
     let (out, err) = server.stop().await;
     assert_eq!(out.matches(&key).count(), 2, "shown, and in the command");
+    assert!(!err.contains(&token), "nor are links: {err}");
     assert!(!err.contains(&key), "keys are not logged: {err}");
 
     let mut server = okra.serve().await;
@@ -57,7 +63,14 @@ async fn the_first_start_prints_a_key_and_a_command_that_works() {
     let chatbots = server.get("/api/external/chatbots").await;
     assert_eq!(chatbots["chatbots"].as_array().map(Vec::len), Some(1));
     let (out, err) = server.stop().await;
-    assert!(!out.contains("key") && !err.contains(&out[..48]), "{out}");
+    assert!(
+        !out.contains("API key") && !err.contains(&out[..48]),
+        "{out}"
+    );
+    assert!(
+        out.contains("/link#") && !out.contains(&token),
+        "a fresh link: {out}"
+    );
 }
 
 #[tokio::test]

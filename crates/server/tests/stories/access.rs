@@ -160,7 +160,8 @@ async fn a_revoked_key_stops_at_once(stage: Stage) {
     let app = stage.app().await;
     let (client, id) = app.another_key(&"d4".repeat(24)).await;
     client.get("/chatbots").await.expect(200);
-    assert!(app.engine.store().revoke_key(id).await.expect("revoked"));
+    let revoked = app.engine.store().revoke_key_as_operator(id).await;
+    assert!(revoked.expect("revoked"));
     client
         .get("/chatbots")
         .await

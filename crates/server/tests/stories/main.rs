@@ -8,6 +8,7 @@
 mod support;
 
 mod access;
+mod accounts;
 mod avatars;
 mod chat;
 mod chatbots;
@@ -21,7 +22,9 @@ mod items;
 mod knowledge;
 mod openapi;
 mod organization;
+mod people;
 mod resuming;
+mod roles;
 mod secrets;
 mod shapes;
 mod streams;

@@ -7,6 +7,7 @@
 mod client;
 mod multipart;
 mod page;
+mod people;
 mod pictures;
 
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 pub use client::{Answer, Bot, Client, keys_of, one_event, said, sorted};
 pub use multipart::{BOUNDARY, File, Form};
 pub use page::{Page, public_bot, question, with_model};
+pub use people::PASSWORD;
 pub use pictures::{no_pictures, picture};
 
 /// Makes a test on each database of every story named: an `async fn(Stage)`.

@@ -16,6 +16,7 @@ mod knowledge;
 mod listing;
 mod opening;
 mod overview;
+mod people;
 mod providers;
 mod reading;
 mod sessions;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{SessionFilterParams, session_filter};
-use crate::access::OwnChatbot;
+use crate::access::{OwnChatbot, Viewer};
 use crate::app::App;
 use crate::download::Download;
 use crate::error::{ApiResult, ErrorBody};
@@ -86,7 +86,7 @@ pub struct ExportedConversation {
               (status = 404, body = ErrorBody)))]
 pub async fn export(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     query: QueryParams,
 ) -> ApiResult<Response> {
     let format = query.word("format", "json or csv")?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ItemReply;
-use crate::access::OwnChatbot;
+use crate::access::{Admin, OwnChatbot, Viewer};
 use crate::app::App;
 use crate::download::Download;
 use crate::error::{ApiError, ApiResult, ErrorBody};
@@ -33,7 +33,7 @@ pub struct OneItem {
               (status = 404, body = ErrorBody)))]
 pub async fn show(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Path((_, id)): Path<(String, String)>,
 ) -> ApiResult<JsonBody<OneItem>> {
     let item = app.engine.store().item(&chatbot, item_id(&id)?).await?;
@@ -51,7 +51,7 @@ pub async fn show(
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn chunks(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Path((_, id)): Path<(String, String)>,
     Paging(page): Paging,
 ) -> ApiResult<JsonBody<ListBody<ChunkBody>>> {
@@ -71,7 +71,7 @@ pub async fn chunks(
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn text(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Path((_, id)): Path<(String, String)>,
 ) -> ApiResult<Response> {
     let id = item_id(&id)?;
@@ -112,7 +112,7 @@ fn no_text(item: &Item) -> Error {
               (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn file(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Viewer>,
     Path((_, id)): Path<(String, String)>,
 ) -> ApiResult<Response> {
     let store = app.engine.store();
@@ -151,7 +151,7 @@ pub async fn file(
               (status = 404, body = ErrorBody)))]
 pub async fn retry(
     State(app): State<App>,
-    OwnChatbot(chatbot): OwnChatbot,
+    OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     Path((_, id)): Path<(String, String)>,
 ) -> ApiResult<(StatusCode, JsonBody<ItemReply>)> {
     let store = app.engine.store();

@@ -1,8 +1,8 @@
 //! Access for visitors, as types: which chatbot their page may show, and who they are.
 
 use axum::extract::FromRequestParts;
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::session::Session;
 use okra_domain::{Error, ErrorKind};
@@ -12,6 +12,7 @@ use crate::access::path_value;
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::error::{ApiError, ApiResult};
+use crate::origin::foreign_origin;
 use crate::visitor::Visitor;
 
 /// The chatbot that the path names by its slug, where the page that asks may show it: Okra's own
@@ -52,27 +53,6 @@ fn not_allowed(origin: &str) -> Error {
          chatbot's allowed origins (PUT /api/external/chatbot/ID/deploy)."
     );
     Error::new(ErrorKind::Forbidden, message).coded("origin_not_allowed")
-}
-
-/// The origin of the page that asks, where it is not Okra's own. Browsers leave the header out of
-/// plain reads from the same origin; whoever is no browser can claim any.
-fn foreign_origin(headers: &HeaderMap, app: &App) -> Option<String> {
-    let origin = headers.get(header::ORIGIN)?;
-    let Ok(origin) = origin.to_str() else {
-        return Some("null".to_owned());
-    };
-    let authority = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
-    let public = app.config.public_url.as_deref().and_then(own_origin);
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let own = public.as_deref() == Some(origin) || authority(origin).as_deref() == host;
-    (!own).then(|| origin.to_owned())
-}
-
-fn own_origin(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    Some(url.origin().ascii_serialization())
 }
 
 /// A visitor with a good token, of the chatbot that it is for.

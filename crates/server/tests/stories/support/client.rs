@@ -1,4 +1,5 @@
-//! A client of the API as a value: the router it speaks to and the key it shows.
+//! A client of the API as a value: the router it speaks to and the headers it sends along, such as
+//! its key.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::{list, text};
 pub struct Client {
     router: Router,
     clock: Clock,
-    key: Option<String>,
+    headers: Vec<(&'static str, String)>,
 }
 
 impl Client {
@@ -25,16 +26,43 @@ impl Client {
         Self {
             router,
             clock,
-            key: None,
+            headers: Vec::new(),
         }
+    }
+
+    /// The same client, sending this header along in place of another of its name.
+    pub fn with(&self, name: &'static str, value: &str) -> Self {
+        let mut client = self.without(name);
+        client.headers.push((name, value.to_owned()));
+        client
+    }
+
+    /// The same client without this header.
+    pub fn without(&self, name: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.retain(|(kept, _)| *kept != name);
+        client
     }
 
     /// The same client with this key.
     pub fn with_key(&self, key: &str) -> Self {
-        Self {
-            key: Some(key.to_owned()),
-            ..self.clone()
-        }
+        self.with("x-api-key", key)
+    }
+
+    /// The same client as a browser on Okra's own pages that got this `set-cookie`.
+    pub fn with_cookie(&self, set_cookie: &str) -> Self {
+        let cookie = set_cookie.split(';').next().unwrap_or_default();
+        self.with("cookie", cookie)
+            .with("origin", "https://chat.example.com")
+    }
+
+    /// A call of `/api/account…`.
+    pub async fn account(&self, method: &str, path: &str, body: Value) -> Answer {
+        let path = format!("/api/account{path}");
+        let body = (!body.is_null()).then(|| body.to_string());
+        let media_type = body.as_ref().map(|_| "application/json");
+        let body = body.map_or(Body::empty(), Body::from);
+        self.request(method, &path, body, media_type).await
     }
 
     /// `GET /api/external…`.
@@ -83,17 +111,48 @@ impl Client {
         body: Body,
         media_type: Option<&str>,
     ) -> Answer {
+        let path = format!("/api/external{path}");
+        self.request(method, &path, body, media_type).await
+    }
+
+    async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Body,
+        media_type: Option<&str>,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).expect("a method"))
-            .uri(format!("/api/external{path}"));
-        if let Some(key) = &self.key {
-            request = request.header("x-api-key", key);
+            .uri(path);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
         }
         if let Some(media_type) = media_type {
             request = request.header("content-type", media_type);
         }
         self.send(request.body(body).expect("a proper request"))
             .await
+    }
+
+    /// What a call with a body that fits nothing is answered: the status, and an error's code.
+    pub async fn knock(&self, method: &str, path: &str) -> (u16, String) {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let body = Body::from(r#"{"base_url": 7, "messages": 7}"#);
+        let request = request
+            .header("content-type", "application/json")
+            .body(body);
+        let response = self.open(request.expect("a proper request")).await;
+        let status = response.status().as_u16();
+        if status < 400 {
+            return (status, String::new());
+        }
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        let error: Value = serde_json::from_slice(&body.expect("whole")).expect("JSON");
+        (status, text(&error["code"]).to_owned())
     }
 
     /// Any request, as it is; gives the answer while its body may still be under way.
@@ -162,6 +221,13 @@ impl Answer {
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Whether the answer has this status and no body.
+    #[track_caller]
+    pub fn expect_nothing(&self, status: u16) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert!(self.body.is_empty(), "{self:?}");
     }
 
     /// The body as JSON, of an answer with this status.
