@@ -69,6 +69,7 @@ import hashlib
 import hmac
 import os
 
+
 def okra_hash(visitor_id: str) -> str:
     secret = os.environ["OKRA_IDENTITY_SECRET"].encode()
     return hmac.new(secret, visitor_id.encode(), hashlib.sha256).hexdigest()`,
