@@ -66,7 +66,7 @@ test('a link is used with what was typed, and enters', async () => {
   const form = mount(LinkForm, { target: document.body, props });
   flushSync();
   for (const [at, value] of [' Kim ', 'four green teapots'].entries()) {
-    const input = document.querySelectorAll<HTMLInputElement>('input:not([type=hidden])')[at]!;
+    const input = document.querySelectorAll<HTMLInputElement>('input:not([hidden])')[at]!;
     input.value = value;
     input.dispatchEvent(new Event('input', { bubbles: true }));
   }
