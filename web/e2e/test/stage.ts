@@ -8,16 +8,21 @@ import { connect, createServer as createProxy, type AddressInfo, type Server as 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { browser as openBrowser } from '../chromium.mjs';
 
 const KEY = '0123456789abcdef0123456789abcdef0123456789abcdef';
 const BINARY = process.env['OKRA_BINARY'] ?? new URL('../../../target/debug/okra', import.meta.url).pathname;
-const CHROMIUM = process.env['CHROMIUM'] ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
 
 async function listen(server: Server | NetServer): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `http://localhost:${(server.address() as AddressInfo).port}`;
 }
+
+/** A page of the provider's that never comes, for an item that is always being read. */
+export const UNREAD = '/catalogue';
+/** What the provider says that it has. */
+const MODELS = ['gpt-5-mini', 'gpt-4o-mini', 'llama-3.3-70b', 'text-embedding-3-small'];
 
 /** A model that streams what it is given, and can stop half way until it is let go on. */
 export class Model {
@@ -39,6 +44,8 @@ export class Model {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === UNREAD) return;
+    if (request.method === 'GET') return void response.end(JSON.stringify({ data: MODELS.map((id) => ({ id, object: 'model' })) }));
     this.asked.push(await json(request));
     if (this.broken) return void response.writeHead(400).end('{"error": {"message": "the bill of sk-secret is not paid"}}');
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -59,13 +66,18 @@ export class Stage {
 
   constructor(
     readonly url: string,
+    /** What makes the first account: printed by a server that has none. */
+    readonly setUpLink: string,
+    /** Where the server keeps everything. */
+    readonly folder: string,
+    /** Where the model and its pages are. */
+    readonly provider: string,
     readonly model: Model,
     readonly browser: Browser,
     readonly stop: () => Promise<void>,
   ) {}
 
   static async open(): Promise<Stage> {
-    if (!CHROMIUM) throw new Error('Chromium is missing: apt-get install chromium, or name it in CHROMIUM.');
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: build it, or name it in OKRA_BINARY.`);
     const model = new Model();
     const provider = await model.start();
@@ -77,11 +89,13 @@ export class Stage {
         OKRA_DATA_DIR: folder,
         OKRA_BOOTSTRAP_API_KEY: KEY,
         OPENAI_BASE_URL: `${provider}/v1`,
+        OKRA_FETCH_ALLOW: new URL(provider).host,
+        OKRA_FETCH_TIMEOUT_SECONDS: '600',
       },
     });
-    const url = await address(okra);
-    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-    return new Stage(url, model, browser, async () => {
+    const { url, setUpLink } = await greeting(okra);
+    const browser = await openBrowser();
+    return new Stage(url, setUpLink, folder, provider, model, browser, async () => {
       await browser.close();
       okra.kill();
       await new Promise((resolve) => okra.once('exit', resolve));
@@ -92,20 +106,17 @@ export class Stage {
 
   /** A call of the external API. */
   async api(method: string, path: string, body?: object): Promise<any> {
-    const headers = { 'x-api-key': KEY, 'content-type': 'application/json' };
-    const init: RequestInit = { method, headers };
-    if (body) init.body = JSON.stringify(body);
+    const init: RequestInit = { method, headers: { 'x-api-key': KEY } };
+    if (body instanceof FormData) init.body = body;
+    else if (body) Object.assign(init, { headers: { ...init.headers, 'content-type': 'application/json' }, body: JSON.stringify(body) });
     const response = await fetch(`${this.url}/api/external${path}`, init);
     if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
     return response.json();
   }
 
   /** A visitor's page, and what its console says. */
-  async visit(url: string): Promise<Page & { said: string[] }> {
-    const context = await this.browser.newContext();
-    const page = Object.assign(await context.newPage(), { said: [] as string[] });
-    page.on('console', (message) => page.said.push(message.text()));
-    page.on('pageerror', (error) => page.said.push(`page error: ${error}`));
+  async visit(url: string, options: BrowserContextOptions = {}): Promise<Heard> {
+    const page = await listening(await this.browser.newContext(options));
     await page.goto(url);
     return page;
   }
@@ -143,9 +154,7 @@ export class Stage {
   async upload(bot: string, name: string, text: string): Promise<void> {
     const form = new FormData();
     form.set('files', new File([text], name));
-    const url = `${this.url}/api/external/chatbot/${bot}/knowledge-base/files`;
-    const response = await fetch(url, { method: 'POST', headers: { 'x-api-key': KEY }, body: form });
-    if (!response.ok) throw new Error(`${name}: ${await response.text()}`);
+    await this.api('POST', `/chatbot/${bot}/knowledge-base/files`, form);
     await this.#ready(bot);
   }
 
@@ -158,14 +167,26 @@ export class Stage {
   }
 }
 
-/** Where the server says it listens. */
-function address(okra: ChildProcess): Promise<string> {
+/** A page with what its console says. */
+export type Heard = Page & { said: string[] };
+
+/** A new page of a browser's context. */
+export async function listening(context: BrowserContext): Promise<Heard> {
+  const page = Object.assign(await context.newPage(), { said: [] as string[] });
+  page.on('console', (message) => page.said.push(`${message.text()} ${message.location().url}`));
+  page.on('pageerror', (error) => page.said.push(`page error: ${error}`));
+  return page;
+}
+
+/** Where the server says it listens, and the link to its first account. */
+function greeting(okra: ChildProcess): Promise<{ url: string; setUpLink: string }> {
   return new Promise((resolve, reject) => {
     let said = '';
     okra.stdout?.on('data', (part) => {
       said += part;
-      const url = /Okra listens on (http:\S+)/.exec(said);
-      if (url?.[1]) resolve(url[1]);
+      const [, url] = /Okra listens on (http:\S+)/.exec(said) ?? [];
+      const [, setUpLink] = /(http:\S+\/link#\S+)\s/.exec(said) ?? [];
+      if (url && setUpLink) resolve({ url, setUpLink });
     });
     okra.stderr?.on('data', (part) => (said += part));
     okra.once('exit', (code) => reject(new Error(`okra ended with ${code}: ${said}`)));
