@@ -3,9 +3,6 @@
 import createClient, { type Client as Calls } from 'openapi-fetch';
 import { ApiError, isAborted } from './errors';
 import type { paths } from './schema';
-import type { Upcoming } from './upcoming';
-
-export type Paths = paths & Upcoming;
 
 export interface ClientOptions {
   /** Where the server is; empty for the page's own. */
@@ -17,10 +14,10 @@ export interface ClientOptions {
   onSignedOut?: () => void;
 }
 
-export type Client = Calls<Paths>;
+export type Client = Calls<paths>;
 
 export function client(options: ClientOptions = {}): Client {
-  return createClient<Paths>({
+  return createClient<paths>({
     baseUrl: options.base ?? '',
     fetch: (request) => send(request, options),
   });

@@ -3,4 +3,4 @@ export * from './client';
 export * from './errors';
 export * from './upload';
 export type { components } from './schema';
-export type * from './upcoming';
+export type * from './names';

@@ -1,0 +1,15 @@
+// Short names for what the console speaks of most.
+
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Me = Schemas['Me'];
+export type Role = Schemas['Role'];
+export type LinkShown = Schemas['LinkReply'];
+export type Person = Schemas['MemberBody'];
+export type Invitation = Schemas['InvitationBody'];
+export type KeyInfo = Schemas['ApiKey'];
+export type Provider = Schemas['ProviderBody'];
+export type ProviderTest = Schemas['ProviderTestReply'];
+export type Usage = Schemas['UsageReply'];
