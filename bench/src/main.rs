@@ -37,7 +37,7 @@ Usage: cargo xtask bench [name…]      all of them where none is named
   query      query-knowledge over HTTP at 10,000 passages; the index alone at 100,000
   chat       what a turn costs beyond the model, and turns a second at 32 connections
   ingest     how long after an upload's answer a file is found
-  web        memory of a thousand visitors' open streams
+  web        the console's weight and first paint in Chromium; memory of a thousand visitors' open streams
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
 ";
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::http::{Connection, form};
@@ -23,6 +24,7 @@ const READ: Duration = Duration::from_secs(300);
 /// A running server. Killed when dropped.
 pub struct Server {
     process: Child,
+    set_up_link: oneshot::Receiver<String>,
     pub address: SocketAddr,
     /// From the start of the process to the first 200 of `/healthz`.
     pub started_in: Duration,
@@ -62,11 +64,13 @@ impl Server {
         let mut process = command
             .spawn()
             .with_context(|| format!("{} could not be started", binary.display()))?;
-        let address = timeout(START, address(&mut process)).await;
-        let address = address.context("the server did not say where it listens")??;
+        let greeting = timeout(START, greeting(&mut process)).await;
+        let (address, set_up_link) =
+            greeting.context("the server did not say where it listens")??;
         healthy(address).await?;
         Ok(Self {
             process,
+            set_up_link,
             address,
             started_in: begun.elapsed(),
         })
@@ -75,6 +79,13 @@ impl Server {
     /// A new connection with the organization's key.
     pub async fn connect(&self) -> Result<Connection> {
         Connection::open(self.address, KEY).await
+    }
+
+    /// The link to the first account, which a server without one prints.
+    pub async fn set_up_link(&mut self) -> Result<String> {
+        let link = timeout(START, &mut self.set_up_link).await;
+        link.context("the server printed no set-up link")?
+            .context("the server ended")
     }
 
     /// Resident memory in megabytes (10⁶ bytes), where the system tells.
@@ -159,15 +170,27 @@ pub async fn query(connection: &mut Connection, bot: &str, text: &str) -> Result
     Ok(found.iter().map(content).collect())
 }
 
-async fn address(process: &mut Child) -> Result<SocketAddr> {
+/// Where the server says that it listens, and the set-up link once it is printed.
+async fn greeting(process: &mut Child) -> Result<(SocketAddr, oneshot::Receiver<String>)> {
     let stdout = process.stdout.take().context("no standard output")?;
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {
-        if let Some((_, address)) = line.split_once("http://") {
-            // The rest of the greeting is read too: a closed pipe would fail the server's print.
-            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return Ok(address.trim().parse()?);
-        }
+        let Some((_, address)) = line.split_once("http://") else {
+            continue;
+        };
+        let (found, link) = oneshot::channel();
+        // The rest of the greeting is read too: a closed pipe would fail the server's print.
+        tokio::spawn(async move {
+            let mut found = Some(found);
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line.contains("/link#")
+                    && let Some(found) = found.take()
+                {
+                    let _ = found.send(line.trim().to_owned());
+                }
+            }
+        });
+        return Ok((address.trim().parse()?, link));
     }
     bail!("the server ended without listening; its log is beside its data folder")
 }

@@ -1,6 +1,8 @@
-//! What visitors' open streams cost the server: a thousand of them, each in the middle of an answer.
+//! How light the console is and how soon it is seen, in Chromium; and what visitors' open streams cost the server: a
+//! thousand of them, each in the middle of an answer.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
@@ -8,6 +10,7 @@ use okra_testkit::provider::{MockProvider, Script};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::process::Command;
 
 use crate::server::{Server, new_chatbot};
 use crate::table::Table;
@@ -16,9 +19,47 @@ const STREAMS: usize = 1_000;
 /// Streams that are opened at the same time.
 const AT_ONCE: usize = 50;
 const HALF: &str = "Half an answer";
+/// Opens the console in Chromium, and prints what it sees as JSON.
+const FIRST_PAINT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/e2e/first-paint.mjs");
 
-/// Measures it.
+/// Measures them.
 pub async fn run(binary: &Path) -> Result<Table> {
+    let mut table = console(binary).await?;
+    table.append(streams(binary).await?);
+    Ok(table)
+}
+
+/// The console's first load, of whoever signs in and of whoever is signed in.
+async fn console(binary: &Path) -> Result<Table> {
+    let mut table = Table::default();
+    let folder = tempfile::tempdir()?;
+    let mut server = Server::start(binary, &folder.path().join("data"), None).await?;
+    let mut node = Command::new("node");
+    node.arg(FIRST_PAINT).arg(server.set_up_link().await?);
+    let output = node.stderr(Stdio::inherit()).output().await;
+    let output = output.context("Node.js could not be started")?;
+    if !output.status.success() {
+        bail!("{FIRST_PAINT} ended with {}", output.status);
+    }
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    for (page, name) in [("sign_in", "sign-in page"), ("overview", "overview")] {
+        let figure = |field| seen[page][field].as_f64().context("no figure");
+        let kilobytes = figure("gzip_bytes")? / 1024.0;
+        table.at_most(format!("{name}, gzip"), kilobytes, 150.0, "KB");
+        let painted = figure("paint_ms")?;
+        table.at_most(
+            format!("{name}, first contentful paint"),
+            painted,
+            500.0,
+            "ms",
+        );
+    }
+    server.stop().await?;
+    Ok(table)
+}
+
+/// A thousand visitors whose answers are half written.
+async fn streams(binary: &Path) -> Result<Table> {
     let mut table = Table::default();
     let provider = MockProvider::start().await;
     provider.reply_by_default(Script::HangAfter {
