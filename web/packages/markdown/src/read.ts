@@ -21,3 +21,14 @@ export function safeLink(address: string): string | undefined {
     return undefined; // relative addresses lead nowhere on someone else's page
   }
 }
+
+/** A text's beginning on one line without Markdown's marks, for lists: a glance, not a reading. */
+export function glance(text: string): string {
+  return text
+    .slice(0, 300)
+    .replace(/^[ \t]*(?:#{1,6}|>|[-*+]|\d+\.)[ \t]+/gm, '')
+    .replace(/!?\[([^\]\n]*)\]\([^)\n]*\)/g, '$1')
+    .replace(/\*\*|__|~~|`+/g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}

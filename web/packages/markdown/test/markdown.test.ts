@@ -1,7 +1,7 @@
 // What a model, a document or a visitor wrote becomes text and harmless elements, nothing else.
 import { mount, unmount } from 'svelte';
 import { describe, expect, test } from 'vitest';
-import { Markdown, markdownReader, safeLink } from '../src';
+import { glance, Markdown, markdownReader, safeLink } from '../src';
 
 async function drawn(text: string): Promise<HTMLElement> {
   const read = await markdownReader();
@@ -71,4 +71,11 @@ test('links lead to the web, to mail and to telephones', () => {
   for (const bad of ['javascript:alert(1)', 'data:text/html,x', '/relative', '', 'file:///etc/passwd', 'blob:x']) {
     expect(safeLink(bad), bad).toBeUndefined();
   }
+});
+
+test('a glance at an answer shows its words and none of its marks', () => {
+  const check = (text: string, shown: string): void => expect(glance(text)).toBe(shown);
+  check('**Rinse it** after `use`:\n\n1. Empty it.\n2. Dry it.', 'Rinse it after use: Empty it. Dry it.');
+  check('# Care\n> See [our guide](https://a.example/x) and snake_case', 'Care See our guide and snake_case');
+  check('2 * 3 = 6', '2 * 3 = 6');
 });
