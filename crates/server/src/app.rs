@@ -20,6 +20,7 @@ use okra_store::Store;
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::limits::Limits;
+use crate::mail::Mailer;
 use crate::visitor::Tokens;
 use crate::{random, reference, routes, telemetry};
 
@@ -40,6 +41,8 @@ pub struct App {
     pub started: Instant,
     /// How people sign in.
     pub accounts: Arc<Accounts>,
+    /// Sends links, where a mail server is configured.
+    pub mailer: Option<Arc<Mailer>>,
 }
 
 /// What the visitor API needs beside the engine.
@@ -153,9 +156,11 @@ impl App {
         config
             .public_url
             .get_or_insert_with(|| format!("http://{}", reachable(address)));
+        let mailer = config.smtp.as_ref().map(Mailer::new).transpose()?;
         Ok(Self {
             visitors: Arc::new(Visitors::new(engine.store(), &config).await?),
             accounts: Arc::new(Accounts::new(&config, engine.store().clock())),
+            mailer: mailer.map(Arc::new),
             engine,
             config: Arc::new(config),
             metrics: telemetry::start_metrics(),

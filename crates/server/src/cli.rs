@@ -18,6 +18,7 @@ use okra_engine::Engine;
 
 use crate::app::{Spec, build_engine};
 use crate::config::{Config, DEFAULTS, Flags};
+use crate::mail::Mailer;
 use crate::telemetry;
 
 /// Chatbots that answer from your documents: one binary, one data folder.
@@ -81,7 +82,7 @@ enum Command {
     },
     /// Print the API's description (OpenAPI 3.1, JSON)
     Openapi,
-    /// Check the settings, and whether database and storage can be reached
+    /// Check the settings, and whether database, storage and mail server can be reached
     CheckConfig {
         /// Print the settings with their defaults and meaning instead
         #[arg(long)]
@@ -166,11 +167,19 @@ async fn check(engine: &Engine, config: &Config) -> Result<ExitCode> {
         Some(embedding) => format!("{} at {}", embedding.model, embedding.base_url),
         None => "built in".to_owned(),
     };
+    let mail = match &config.smtp {
+        Some(smtp) => {
+            Mailer::new(smtp)?.check().await?;
+            format!("{}, reachable", smtp.host)
+        }
+        None => "none; links are shown to copy".to_owned(),
+    };
     let (database, _) = config.database_url.split_once(':').unwrap_or_default();
     let (storage, _) = config.storage_url.split_once(':').unwrap_or_default();
     print(&format!(
         "listen     {}\ndata       {}\ndatabase   {database}, reachable\n\
          storage    {storage}, reachable\nprovider   {provider}\nembedder   {embedder}\n\
+         mail       {mail}\n\
          The settings are valid.\n",
         config.listen,
         config.data_dir.display(),

@@ -17,6 +17,7 @@ use toml::{Table, Value};
 use url::Url;
 
 use crate::limits::Rates;
+use crate::mail::Smtp;
 
 /// The defaults, which are the manual too.
 pub const DEFAULTS: &str = include_str!("../../../okra.default.toml");
@@ -58,6 +59,8 @@ struct Written {
     address_sessions_per_minute: NonZeroU32,
     address_images_per_minute: NonZeroU32,
     address_sign_ins_per_minute: NonZeroU32,
+    smtp_url: Secret,
+    smtp_from: String,
     abandon_seconds: u64,
     provider_allow: Vec<String>,
     fetch_allow: Vec<String>,
@@ -109,6 +112,8 @@ pub struct Config {
     pub visitor_rates: Rates,
     /// How often one address may try to sign in, a minute.
     pub address_sign_ins: NonZeroU32,
+    /// What sends links by e-mail, where it is configured.
+    pub smtp: Option<Smtp>,
     /// How long a visitor's answer goes on with nobody reading it.
     pub abandon_after: Duration,
     /// Where organizations' own providers may be, though private.
@@ -228,6 +233,9 @@ impl Config {
                 address_images: written.address_images_per_minute,
             },
             address_sign_ins: written.address_sign_ins_per_minute,
+            smtp: secret(&written.smtp_url)
+                .map(|url| Smtp::parse(url.expose(), written.smtp_from.trim()))
+                .transpose()?,
             abandon_after: Duration::from_secs(written.abandon_seconds),
             provider_allow: written.provider_allow,
             fetch_allow: written.fetch_allow,

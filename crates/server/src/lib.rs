@@ -14,6 +14,7 @@ mod download;
 pub mod error;
 pub mod input;
 pub mod limits;
+pub mod mail;
 mod origin;
 mod page;
 mod picture;

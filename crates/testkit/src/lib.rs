@@ -1,5 +1,6 @@
 //! What tests and benchmarks of several crates share. No part of the product.
 
+pub mod mail;
 pub mod provider;
 pub mod s3;
 pub mod website;

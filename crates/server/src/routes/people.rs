@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access::{Admin, Caller, Viewer};
-use crate::accounts::make_link;
+use crate::accounts::{MadeLink, make_link};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id};
@@ -111,7 +111,8 @@ pub struct InviteReply {
     invitation: InvitationBody,
     /// The link to hand on; it works once, for 7 days, and is shown this once.
     link: String,
-    /// Whether it was sent by e-mail too. This server sends none yet: hand the link on.
+    /// Whether the mail server took it for the person. If not, or where none is configured
+    /// (`OKRA_SMTP_URL`), hand the link on.
     sent: bool,
 }
 
@@ -132,17 +133,28 @@ pub async fn invite(
     caller.role().require(input.role.managed_by())?;
     let purpose = Purpose::Invitation {
         organization: caller.organization(),
-        email,
+        email: email.clone(),
         role: input.role,
     };
-    let made = make_link(app.engine.store(), app.config.base_url(), purpose).await?;
+    let store = app.engine.store();
+    let organization = store.organization(caller.organization()).await?;
+    let made = make_link(store, app.config.base_url(), purpose).await?;
+    let sent = send(&app, &made, &email, &organization.name).await;
     let missing = || Error::internal("cannot invite a person", "the link is no invitation");
     let reply = InviteReply {
         invitation: invitation(made.link).ok_or_else(missing)?,
         link: made.url,
-        sent: false,
+        sent,
     };
     Ok((StatusCode::CREATED, JsonBody(reply)))
+}
+
+/// Whether the link could be sent to `to`.
+async fn send(app: &App, made: &MadeLink, to: &str, organization: &str) -> bool {
+    match &app.mailer {
+        Some(mailer) => mailer.send_link(made, to, organization).await,
+        None => false,
+    }
 }
 
 /// Take an invitation back
@@ -232,7 +244,8 @@ pub async fn remove(
 pub struct ResetReply {
     /// The link to hand on; it works once, for a day, and is shown this once.
     link: String,
-    /// Whether it was sent by e-mail too. This server sends none yet: hand the link on.
+    /// Whether the mail server took it for the person. If not, or where none is configured
+    /// (`OKRA_SMTP_URL`), hand the link on.
     sent: bool,
 }
 
@@ -261,9 +274,11 @@ pub async fn reset_link(
         let error = Error::new(ErrorKind::Forbidden, message);
         return Err(ApiError(error.coded("belongs_elsewhere")));
     }
+    let organization = store.organization(organization).await?;
     let made = make_link(store, app.config.base_url(), Purpose::Reset { person }).await?;
+    let sent = send(&app, &made, &member.person.email, &organization.name).await;
     Ok(JsonBody(ResetReply {
         link: made.url,
-        sent: false,
+        sent,
     }))
 }

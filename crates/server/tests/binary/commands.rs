@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use okra_store::testing;
+use okra_testkit::mail::MockMailServer;
 use serde_json::{Value, json};
 
 use crate::okra::{Okra, workspace_file};
@@ -245,6 +246,32 @@ async fn settings_are_checked_and_the_fix_is_named() {
     .await;
     check("OKRA_CONFIG", "no-such.toml", &["no-such.toml"]).await;
     check("OKRA_LOG", "a=b=c", &["OKRA_LOG"]).await;
+    check(
+        "OKRA_SMTP_URL",
+        "smtp://kim:hush@mail.example.com",
+        &["OKRA_SMTP_FROM", "okra@example.com"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_mail_server_is_signed_in_to_before_it_is_needed() {
+    let server = MockMailServer::start().await;
+    let check = async |url: &str| {
+        let okra = Okra::new().with("OKRA_SMTP_URL", url);
+        let okra = okra.with("OKRA_SMTP_FROM", "Okra <okra@example.com>");
+        okra.run(&["check-config"]).await
+    };
+    let ran = check(&server.url()).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("127.0.0.1, reachable"), "{ran:?}");
+    let ran = check(&server.url().replace("pass%20word", "guess")).await;
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    for part in ["127.0.0.1", "OKRA_SMTP_URL", "no such login"] {
+        assert!(ran.err.contains(part), "{part:?} in {ran:?}");
+    }
+    assert!(!ran.err.contains("guess"), "{ran:?}");
+    assert_eq!(server.letters(), Vec::<String>::new());
 }
 
 #[tokio::test]

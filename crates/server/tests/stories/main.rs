@@ -20,6 +20,7 @@ mod hostile;
 mod images;
 mod items;
 mod knowledge;
+mod mail;
 mod openapi;
 mod organization;
 mod people;

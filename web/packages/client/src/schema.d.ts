@@ -1520,7 +1520,10 @@ export interface components {
             invitation: components["schemas"]["InvitationBody"];
             /** @description The link to hand on; it works once, for 7 days, and is shown this once. */
             link: string;
-            /** @description Whether it was sent by e-mail too. This server sends none yet: hand the link on. */
+            /**
+             * @description Whether the mail server took it for the person. If not, or where none is configured
+             *     (`OKRA_SMTP_URL`), hand the link on.
+             */
             sent: boolean;
         };
         /** @description What to change of an item. */
@@ -2239,7 +2242,10 @@ export interface components {
         ResetReply: {
             /** @description The link to hand on; it works once, for a day, and is shown this once. */
             link: string;
-            /** @description Whether it was sent by e-mail too. This server sends none yet: hand the link on. */
+            /**
+             * @description Whether the mail server took it for the person. If not, or where none is configured
+             *     (`OKRA_SMTP_URL`), hand the link on.
+             */
             sent: boolean;
         };
         /**
