@@ -69,25 +69,31 @@ pub fn metadata() -> Result<Value, String> {
 /// `CARGO_TARGET_DIR` or a build target.
 pub fn build(binary: &str, profile: Profile) -> Result<PathBuf, String> {
     let mut cargo = command();
-    cargo.args([
-        "build",
-        "--workspace",
-        "--bin",
-        binary,
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
-    cargo
-        .arg("--manifest-path")
-        .arg(workspace_root().join("Cargo.toml"));
+    cargo.args(["build", "--workspace", "--bin", binary]);
     if profile == Profile::Release {
         cargo.arg("--release");
     }
+    program_of(cargo, binary)
+}
+
+/// The program `binary` as the tests have it. Once they are built this builds nothing: tests ask for more features of
+/// some crates than the program alone, and [`build`] would make those a second time.
+pub fn built_for_tests(binary: &str) -> Result<PathBuf, String> {
+    let mut cargo = command();
+    cargo.args(["test", "--workspace", "--no-run"]);
+    program_of(cargo, binary)
+}
+
+/// Runs a cargo command that builds `binary` and returns where it lies.
+fn program_of(mut cargo: Command, binary: &str) -> Result<PathBuf, String> {
     let output = cargo
+        .args(["--message-format", "json-render-diagnostics"])
+        .arg("--manifest-path")
+        .arg(workspace_root().join("Cargo.toml"))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| format!("cargo build could not be started: {error}"))?;
+        .map_err(|error| format!("cargo could not be started: {error}"))?;
     if !output.status.success() {
         return Err(format!("{binary} did not build; cargo's message is above"));
     }
@@ -100,7 +106,8 @@ fn executable(report: &str, binary: &str) -> Option<PathBuf> {
     report
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == binary)
+        // A program's own unit tests are reported under its name too.
+        .filter(|message| message["target"]["name"] == binary && message["profile"]["test"] != true)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -113,7 +120,9 @@ mod tests {
         let report = concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"okra_domain"},"executable":null}"#,
             "\nnot JSON\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"okra"},"executable":"/t/release/okra"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"okra"},"profile":{"test":true},"executable":"/t/okra-1f"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"okra"},"profile":{"test":false},"executable":"/t/release/okra"}"#,
             "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );

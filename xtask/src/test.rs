@@ -9,7 +9,6 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use crate::cargo::Profile;
 use crate::postgres::{self, Cluster};
 use crate::{cargo, tidy, web};
 use tally::Tally;
@@ -155,7 +154,7 @@ impl Run {
         if options.everything() {
             let repeat = "npm test -w e2e (in web/, after cargo build)".into();
             self.step("browser", repeat, |tally| {
-                let okra = cargo::build("okra", Profile::Dev)?;
+                let okra = cargo::built_for_tests("okra")?;
                 web::test_whole(&okra, &mut |line| tally.read_vitest(line))
             });
         }
