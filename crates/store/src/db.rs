@@ -23,7 +23,9 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::types::Json;
-use sqlx::{Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
+use sqlx::{
+    ConnectOptions, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type,
+};
 use uuid::Uuid;
 
 use presence::Presence;
@@ -67,7 +69,9 @@ impl Db {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true)
-            .statement_cache_capacity(200);
+            .statement_cache_capacity(200)
+            // Each statement would be timed and its text prepared for a log that nobody reads.
+            .disable_statement_logging();
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -408,22 +412,16 @@ impl Row {
     }
 
     /// A JSON column, as the type that was stored.
-    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T> {
-        let value: Json<Value> = self.get(column)?;
-        serde_json::from_value(value.0)
-            .map_err(|error| Error::internal(format!("cannot read column {column}"), error))
+    pub(crate) fn json<T: serde::de::DeserializeOwned + 'static>(&self, column: &str) -> Result<T> {
+        self.get::<Json<T>>(column).map(|value| value.0)
     }
 
     /// A JSON column that may be NULL.
-    pub(crate) fn optional_json<T: serde::de::DeserializeOwned>(
+    pub(crate) fn optional_json<T: serde::de::DeserializeOwned + 'static>(
         &self,
         column: &str,
     ) -> Result<Option<T>> {
-        let value: Option<Json<Value>> = self.get(column)?;
-        let value = value
-            .map(|value| serde_json::from_value(value.0))
-            .transpose();
-        value.map_err(|error| Error::internal(format!("cannot read column {column}"), error))
+        Ok(self.get::<Option<Json<T>>>(column)?.map(|value| value.0))
     }
 
     /// A column of microseconds.

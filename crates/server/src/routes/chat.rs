@@ -207,10 +207,10 @@ fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
             return Some((Ok(event("session", &first)), (turn, None)));
         }
         let event = match turn.next().await? {
-            TurnEvent::Sources(sources) => event("sources", &json!({"sources": sources})),
-            TurnEvent::Delta(content) => event("delta", &json!({"content": content})),
-            TurnEvent::Done(message) => event("done", &to_value(MessageBody::from(*message))),
-            TurnEvent::Failed(error) => event("error", &to_value(error::body(&error))),
+            TurnEvent::Sources(sources) => event("sources", &Sources { sources: &sources }),
+            TurnEvent::Delta(content) => event("delta", &Delta { content: &content }),
+            TurnEvent::Done(message) => event("done", &MessageBody::from(*message)),
+            TurnEvent::Failed(error) => event("error", &error::body(&error)),
         };
         Some((Ok(event), (turn, None)))
     });
@@ -222,6 +222,22 @@ pub(crate) fn to_value(body: impl Serialize) -> Value {
     serde_json::to_value(body).unwrap_or_default()
 }
 
-fn event(name: &str, data: &Value) -> Event {
-    Event::default().event(name).data(data.to_string())
+/// The body of the event `sources`. Written as it stands: passages are long, and a tree of values
+/// would copy each of them once more.
+#[derive(Serialize)]
+pub(crate) struct Sources<'a> {
+    pub(crate) sources: &'a [CitedSource],
+}
+
+/// The body of the event `delta`.
+#[derive(Serialize)]
+pub(crate) struct Delta<'a> {
+    pub(crate) content: &'a str,
+}
+
+/// One event of a stream: its name and one JSON object.
+pub(crate) fn event(name: &str, data: &impl Serialize) -> Event {
+    // As above: nothing that JSON can't say.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    Event::default().event(name).data(data)
 }

@@ -14,8 +14,8 @@ use okra_domain::{Error, ErrorKind, MessageId};
 use okra_engine::chat::{TurnEvent, TurnRequest};
 use okra_engine::live::{Follower, LiveTurn};
 use okra_store::sessions::{SessionKey, UserMessage};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ use super::{Asking, MAX_QUESTION_CHARS, PLATFORM, attachments};
 use crate::app::App;
 use crate::error::{self, ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id};
-use crate::routes::chat::KEEP_ALIVE;
+use crate::routes::chat::{self, Delta, KEEP_ALIVE, Sources};
 
 /// What the visitor asks.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -206,13 +206,13 @@ fn events(first: Event, follower: Follower) -> impl Stream<Item = Result<Event, 
         }
         let (number, happened) = follower.next().await?;
         let event = match &*happened {
-            TurnEvent::Sources(sources) => event("sources", number, &json!({"sources": sources})),
-            TurnEvent::Delta(content) => event("delta", number, &json!({"content": content})),
+            TurnEvent::Sources(sources) => event("sources", number, &Sources { sources }),
+            TurnEvent::Delta(content) => event("delta", number, &Delta { content }),
             TurnEvent::Done(message) => {
                 let message = VisitorMessage::from((**message).clone());
-                event("done", number, &json!(message))
+                event("done", number, &message)
             }
-            TurnEvent::Failed(error) => event("error", number, &json!(told_to_visitors(error))),
+            TurnEvent::Failed(error) => event("error", number, &told_to_visitors(error)),
         };
         Some((Ok(event), (follower, None)))
     })
@@ -228,7 +228,6 @@ fn told_to_visitors(error: &Error) -> ErrorBody {
     body
 }
 
-fn event(name: &str, number: usize, data: &Value) -> Event {
-    let event = Event::default().event(name).data(data.to_string());
-    event.id(number.to_string())
+fn event(name: &str, number: usize, data: &impl Serialize) -> Event {
+    chat::event(name, data).id(number.to_string())
 }
