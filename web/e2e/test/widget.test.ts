@@ -250,3 +250,20 @@ test('a preview draws what it is given, follows changes, and asks nobody', async
   await page.context().close();
   empty.close();
 });
+
+test('without a network the chat says so, keeps the question, and asks it once it is back', async () => {
+  await allow(shop.url);
+  const page = await visit(shop.url);
+  await page.getByRole('button', { name: 'Open chat' }).click();
+  await page.getByText('Hello! Ask me anything').waitFor();
+  await page.waitForLoadState('networkidle');
+  await page.context().setOffline(true);
+  const box = page.getByRole('textbox', { name: 'Write a message' });
+  await box.fill('How do I rinse it?');
+  await box.press('Enter');
+  await page.getByText('Connection lost. Reconnecting').waitFor();
+  await page.context().setOffline(false);
+  await page.locator('.bot', { hasText: 'Rinse it with cold water.' }).waitFor();
+  expect(await page.locator('.user').count()).toBe(1);
+  await page.context().close();
+});

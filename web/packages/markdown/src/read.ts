@@ -7,9 +7,11 @@ export type Reader = (text: string) => Token[];
 
 let reader: Promise<Reader> | undefined;
 
-/** The Markdown reader, loaded when the first answer needs it. */
+/** The Markdown reader, loaded when the first answer needs it. Fails where it cannot be loaded, and is asked for anew next time. */
 export function markdownReader(): Promise<Reader> {
-  return (reader ??= import('marked').then(({ Lexer }) => (text) => new Lexer({ gfm: true, breaks: true }).lex(text)));
+  reader ??= import('marked').then(({ Lexer }) => (text) => new Lexer({ gfm: true, breaks: true }).lex(text));
+  reader.catch(() => (reader = undefined));
+  return reader;
 }
 
 /** The address where it may be followed: web, mail and telephone links only. */
