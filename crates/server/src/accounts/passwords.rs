@@ -115,9 +115,9 @@ mod tests {
     #[test]
     fn nobody_is_hashed_as_everybody() {
         let nobody = PasswordHash::new(NOBODY).expect("a readable hash");
-        let known = Argon2::default();
         let params = argon2::Params::try_from(&nobody).expect("parameters");
-        assert_eq!(&params, known.params());
+        let cost = |of: &argon2::Params| (of.m_cost(), of.t_cost(), of.p_cost());
+        assert_eq!(cost(&params), cost(Argon2::default().params()));
         assert_eq!(nobody.hash.map(|hash| hash.len()), Some(32));
     }
 
