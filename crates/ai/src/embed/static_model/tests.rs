@@ -165,25 +165,19 @@ async fn a_batch_is_embedded_in_order() {
     assert_eq!(BUILT_IN_EMBEDDER.space(), SPACE);
 }
 
-/// Ten times the text may take ten times the time, and noise on top; quadratic would be a hundred.
+/// Ten times the text takes about ten times the time; quadratic would take a hundred, whenever it is tried. What else
+/// the machine does can spoil one try, so the best of several counts.
 #[test]
 fn time_is_linear_in_hostile_text() {
     for unit in ["a", "\u{301}", "가", "ab!", "xqz ", "\u{fdfa}", "中"] {
         let seconds = |count: usize| {
             let text = unit.repeat(count);
-            (0..3)
-                .map(|_| {
-                    let start = Instant::now();
-                    std::hint::black_box(BUILT_IN_EMBEDDER.embed_one(&text));
-                    start.elapsed().as_secs_f64()
-                })
-                .fold(f64::INFINITY, f64::min)
+            let start = Instant::now();
+            std::hint::black_box(BUILT_IN_EMBEDDER.embed_one(&text));
+            start.elapsed().as_secs_f64()
         };
-        let (short, long) = (seconds(20_000), seconds(200_000));
-        assert!(
-            long < 40.0 * short + 0.01,
-            "{unit:?}: {short} s, then {long} s"
-        );
+        let is_linear = || seconds(200_000) < 40.0 * seconds(20_000);
+        assert!((0..20).any(|_| is_linear()), "{unit:?}");
     }
 }
 
