@@ -1,13 +1,11 @@
 //! Taking an item in: content → text → chunks → vectors, one readable function a kind. Called by
 //! the worker; what it gives is stored in one transaction.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use okra_ai::embed::Purpose;
 use okra_domain::Error;
 use okra_domain::knowledge::{Chunk, Item, Source};
-use okra_extract::{ChunkOptions, Document, ExtractError, Format, Limits};
+use okra_extract::{ChunkOptions, Document, ExtractError, Format};
 use okra_search::QuantizedVector;
 use okra_store::blobs;
 use okra_store::knowledge::Ingested;
@@ -16,6 +14,7 @@ use uuid::Uuid;
 use crate::Engine;
 use crate::fetch::FetchError;
 use crate::indexes::search_title;
+use crate::reading::Content;
 
 /// Why an item was not taken in.
 #[derive(Debug)]
@@ -89,9 +88,8 @@ impl Engine {
     async fn read_text(&self, content: String) -> Result<(Document, usize), IngestError> {
         let bytes = Bytes::from(content);
         let size = bytes.len();
-        let document = self
-            .extract(move |limits| okra_extract::extract(&bytes, Format::Markdown, limits))
-            .await?;
+        let document = self.read_document(Content::File(Format::Markdown), bytes);
+        let document = document.await?;
         Ok((document, size))
     }
 
@@ -106,39 +104,18 @@ impl Engine {
             return Err(IngestError::Unreadable(reason.to_owned()));
         };
         let size = bytes.len();
-        let document = self
-            .extract(move |limits| {
-                let format = Format::detect(&file_name, &bytes)
-                    .map_err(|unsupported| ExtractError::Damaged(unsupported.to_string()))?;
-                okra_extract::extract(&bytes, format, limits)
-            })
-            .await?;
+        let format = Format::detect(&file_name, &bytes)
+            .map_err(|unsupported| IngestError::Unreadable(unsupported.to_string()))?;
+        let document = self.read_document(Content::File(format), bytes).await?;
         Ok((document, size))
     }
 
     async fn read_page(&self, url: &str) -> Result<(Document, usize), IngestError> {
         let page = self.parts.fetcher.get(url).await.map_err(page_error)?;
         let size = page.body.len();
-        let address = page.url.to_string();
-        let content_type = page.content_type.clone();
-        let document = self
-            .extract(move |limits| read_fetched(&page.body, &address, content_type, limits))
-            .await?;
+        let content = fetched(page.url.to_string(), page.content_type)?;
+        let document = self.read_document(content, page.body).await?;
         Ok((document, size))
-    }
-
-    async fn extract(
-        &self,
-        read: impl FnOnce(&Limits) -> Result<Document, ExtractError> + Send + 'static,
-    ) -> Result<Document, IngestError> {
-        let limits = Limits {
-            deadline: Some(Instant::now() + self.parts.options.extract_time),
-            ..Limits::default()
-        };
-        let document = tokio::task::spawn_blocking(move || read(&limits)).await;
-        let document =
-            document.map_err(|error| Error::internal("the reading of a document stopped", error));
-        Ok(document??)
     }
 
     async fn embed_chunks(&self, item: &Item, done: &mut Ingested) -> Result<(), IngestError> {
@@ -181,13 +158,8 @@ impl Engine {
     }
 }
 
-/// What a page that was fetched holds: HTML mostly, else a document by its type.
-fn read_fetched(
-    body: &[u8],
-    url: &str,
-    content_type: Option<String>,
-    limits: &Limits,
-) -> Result<Document, ExtractError> {
+/// What a page that was fetched is: HTML mostly, else a document by its type.
+fn fetched(url: String, content_type: Option<String>) -> Result<Content, IngestError> {
     let media_type = content_type.as_deref().unwrap_or("text/html");
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     let by_type = Format::ALL
@@ -195,11 +167,11 @@ fn read_fetched(
         .find(|format| format.media_type().eq_ignore_ascii_case(media_type));
     match by_type {
         Some(Format::Html) | None if media_type.contains("html") => {
-            okra_extract::web_page(body, url, content_type.as_deref(), limits)
+            Ok(Content::Page { url, content_type })
         }
-        Some(format) => okra_extract::extract(body, format, limits),
-        None => Err(ExtractError::Damaged(format!(
-            "the address answers with {media_type}, which cannot be read"
+        Some(format) => Ok(Content::File(format)),
+        None => Err(IngestError::Unreadable(format!(
+            "The address answers with {media_type}, which cannot be read."
         ))),
     }
 }

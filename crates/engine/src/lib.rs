@@ -11,6 +11,7 @@ mod ingest;
 pub mod live;
 mod prompt;
 mod providers;
+pub mod reading;
 mod retrieve;
 mod tokens;
 pub mod upload;
@@ -31,6 +32,7 @@ use fetch::{Fetcher, Gate};
 use indexes::Indexes;
 pub use okra_extract::{Format, Unsupported};
 pub use okra_search::Fusion;
+use reading::Reading;
 pub use retrieve::{Passage, Scores};
 
 /// What the engine is made of; built once by the composition root.
@@ -68,8 +70,8 @@ pub struct Options {
     pub answer_tokens: Option<u32>,
     /// Memory that search indexes may take together, in bytes. One index is always kept.
     pub index_cache_bytes: usize,
-    /// How long reading one document may take.
-    pub extract_time: Duration,
+    /// How documents are read.
+    pub reading: Reading,
     /// How long a visitor's answer goes on with nobody reading it.
     pub abandon_after: Duration,
 }
@@ -84,7 +86,7 @@ impl Default for Options {
             prompt_tokens: 8_000,
             answer_tokens: None,
             index_cache_bytes: 512 * 1024 * 1024,
-            extract_time: Duration::from_secs(120),
+            reading: Reading::default(),
             abandon_after: Duration::from_secs(30),
         }
     }

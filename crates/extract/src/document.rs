@@ -2,8 +2,10 @@
 //! cut up by [`chunk`](crate::chunk()). Block text is NFC, holds no control characters except line
 //! feeds and tabs, and neither begins nor ends with white space.
 
+use serde::{Deserialize, Serialize};
+
 /// A file's text, in reading order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The title the file gives itself (front matter, HTML title, PDF or Office properties, or its
     /// only top-level heading), where it has one.
@@ -13,7 +15,7 @@ pub struct Document {
 }
 
 /// One heading, paragraph, list, table, record or code block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// What the block is.
     pub kind: BlockKind,
@@ -24,7 +26,7 @@ pub struct Block {
 }
 
 /// What a block is, which says how its text is laid out and where it may be cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BlockKind {
     /// A heading of level 1 to 6, on one line.
     Heading(u8),

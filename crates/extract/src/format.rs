@@ -4,13 +4,14 @@
 use std::fmt;
 
 use magic::Kind;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use magic::looks_like_text;
 
 mod magic;
 
 /// A file format whose text can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// Plain text in any common encoding.
     Text,

@@ -119,7 +119,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             prompt_tokens: config.max_prompt_tokens,
             answer_tokens: config.max_answer_tokens,
             index_cache_bytes: config.index_cache_bytes,
-            extract_time: config.extract_time,
+            reading: config.reading.clone(),
             abandon_after: config.abandon_after,
             ..Options::default()
         },

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use okra_domain::Clock;
-use okra_engine::Engine;
+use okra_engine::{Engine, reading};
 
 use crate::app::{Spec, build_engine};
 use crate::config::{Config, DEFAULTS, Flags};
@@ -92,6 +92,14 @@ enum Command {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    // Before anything else: a process that only reads one document needs neither a command line nor
+    // a runtime, and there is one for each document.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == reading::worker::ARGUMENT)
+    {
+        return reading::worker::main();
+    }
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -123,7 +131,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             _ => None,
         },
     };
-    let config = Config::load(&flags, |name| std::env::var(name).ok())?;
+    let mut config = Config::load(&flags, |name| std::env::var(name).ok())?;
+    config.reading.program = Some(reading::this_program()?);
     match cli.command {
         Command::Serve { .. } => {
             telemetry::start_logs(&config.log, config.log_json)?;

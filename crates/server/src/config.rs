@@ -12,6 +12,7 @@ use okra_domain::account::parse_api_key;
 use okra_domain::provider::{OPENAI_URL, Provider};
 use okra_domain::{ChatbotId, Secret};
 use okra_engine::Fallback;
+use okra_engine::reading::Reading;
 use serde::Deserialize;
 use toml::{Table, Value};
 use url::Url;
@@ -51,6 +52,7 @@ struct Written {
     max_upload_mb: u64,
     max_json_kb: usize,
     extract_timeout_seconds: u64,
+    extract_memory_mb: u64,
     workers: usize,
     shutdown_seconds: u64,
     visitor_messages_per_minute: NonZeroU32,
@@ -102,8 +104,8 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// Size of a JSON body at most, in bytes.
     pub max_json_bytes: usize,
-    /// How long reading one document may take.
-    pub extract_time: Duration,
+    /// How documents are read; the command line says by which program.
+    pub reading: Reading,
     /// Documents read at the same time.
     pub workers: usize,
     /// How long a stopping server waits for running answers.
@@ -222,7 +224,7 @@ impl Config {
             index_cache_bytes: written.index_cache_mb.saturating_mul(1024 * 1024),
             max_upload_bytes: written.max_upload_mb.saturating_mul(1024 * 1024),
             max_json_bytes: written.max_json_kb.saturating_mul(1024),
-            extract_time: Duration::from_secs(written.extract_timeout_seconds),
+            reading: reading(&written)?,
             workers: at_least(written.workers, 1, "workers")?,
             shutdown: Duration::from_secs(written.shutdown_seconds),
             visitor_rates: Rates {
@@ -350,6 +352,24 @@ fn embedding(written: &Written) -> Result<Option<Embedding>> {
         other => bail!("embedder (OKRA_EMBEDDER) must be static or openai, not {other:?}"),
     }
 }
+
+fn reading(written: &Written) -> Result<Reading> {
+    let megabytes = written.extract_memory_mb;
+    if megabytes < LEAST_READING_MB {
+        bail!(
+            "extract_memory_mb (OKRA_EXTRACT_MEMORY_MB) must be at least {LEAST_READING_MB}, not \
+             {megabytes}"
+        );
+    }
+    Ok(Reading {
+        program: None,
+        time: Duration::from_secs(written.extract_timeout_seconds),
+        memory_bytes: megabytes.saturating_mul(1024 * 1024),
+    })
+}
+
+/// Memory that a reading process takes before it has read anything, with some to read in.
+const LEAST_READING_MB: u64 = 256;
 
 fn web_url(setting: &str, url: &str) -> Result<String> {
     let parsed = Url::parse(url).with_context(|| format!("{setting} is not a URL: {url:?}"))?;

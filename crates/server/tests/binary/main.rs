@@ -4,4 +4,5 @@
 mod commands;
 mod killed;
 mod okra;
+mod reading;
 mod stopping;

@@ -122,7 +122,8 @@ impl TestApp {
             variables.insert((*name).to_owned(), (*value).to_owned());
         }
         let config = Config::load(&Flags::default(), |name| variables.get(name).cloned());
-        let config = config.expect("the story's settings are valid");
+        let mut config = config.expect("the story's settings are valid");
+        config.reading.program = Some(env!("CARGO_BIN_EXE_okra").into());
         let clock = Clock::manual(BEGINNING);
         let (engine, router) = built(&config, &clock).await;
         for (organization, key) in [("Ours", OUR_KEY), ("Theirs", THEIR_KEY)] {

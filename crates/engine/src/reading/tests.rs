@@ -1,0 +1,154 @@
+//! What becomes of a document whose reading process misbehaves. The processes are shell scripts, since
+//! no document that our readers crash on is known; the real one is driven by the server's tests.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+use okra_extract::{Block, BlockKind, Format};
+
+/// What reading by this script comes to, and the folder it stood in.
+async fn read_by(script: &str, time: Duration) -> Result<Document, IngestError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = written(folder.path(), script);
+    let reading = Reading {
+        program: None,
+        time,
+        memory_bytes: 300 << 20,
+    };
+    let content = Content::File(Format::Pdf);
+    let bytes = Bytes::from(vec![b'x'; 1 << 20]);
+    let request = Request::new(content, bytes.len(), &reading);
+    let reader = Reader::start(&program, &reading).expect("started");
+    reader.read(request, bytes).await
+}
+
+fn written(folder: &Path, script: &str) -> PathBuf {
+    let program = folder.join("reader");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
+    let runnable = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(&program, runnable).expect("runnable");
+    program
+}
+
+async fn check(script: &str, expected: &str) {
+    let outcome = read_by(script, Duration::from_secs(60)).await;
+    match outcome.expect_err("not readable") {
+        IngestError::Unreadable(reason) => assert_eq!(reason, expected, "{script}"),
+        IngestError::Later(error) => panic!("{script}: {error:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_ends_early_fails_its_document_with_the_reason() {
+    let damaged = "The file is damaged: its contents could not be understood.";
+    let memory = "The file is too large: reading it takes more than 300 MB of memory.";
+    let time = "Reading the file took too long and was stopped.";
+    check("exit 1", damaged).await;
+    check("kill -SEGV $$", damaged).await;
+    check(
+        "echo \"thread has overflowed its stack\" >&2; kill -ABRT $$",
+        damaged,
+    )
+    .await;
+    check(
+        "echo \"memory allocation of 99 bytes failed\" >&2; kill -ABRT $$",
+        memory,
+    )
+    .await;
+    check("kill -KILL $$", memory).await;
+    check("kill -XCPU $$", time).await;
+}
+
+#[tokio::test]
+async fn a_process_without_end_is_ended() {
+    let outcome = read_by("sleep 600", Duration::ZERO).await;
+    assert!(
+        matches!(&outcome, Err(IngestError::Unreadable(reason)) if reason.contains("too long")),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn output_without_end_is_cut_off() {
+    check(
+        "cat >/dev/null & exec yes",
+        "The file is too large: its text takes more than 128 MB.",
+    )
+    .await;
+    // On the other channel it is thrown away.
+    check(
+        "yes | head -c 10000000 >&2; exit 1",
+        "The file is damaged: its contents could not be understood.",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_only_whole() {
+    let outcome = read_by(
+        "cat >/dev/null & echo '{\"Ok\":{\"title\"'",
+        Duration::from_secs(60),
+    )
+    .await;
+    assert!(matches!(outcome, Err(IngestError::Later(_))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_process_nobody_waits_for_is_killed_with_what_it_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let seen = folder.path().join("started");
+    let script = format!(
+        "sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait",
+        seen.display()
+    );
+    let program = written(folder.path(), &script);
+    let reading = Reading::default();
+    let reader = Reader::start(&program, &reading).expect("started");
+    let started = loop {
+        match std::fs::read_to_string(&seen) {
+            Ok(id) => break id.trim().to_owned(),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    drop(reader);
+    // A killed process is gone, or a zombie until whoever inherited it has looked.
+    let is_gone = || match std::fs::read_to_string(format!("/proc/{started}/stat")) {
+        Ok(stat) => stat.contains(") Z "),
+        Err(_) => true,
+    };
+    while !is_gone() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn both_ends_understand_each_other() {
+    let document = Document {
+        title: Some("안내".to_owned()),
+        blocks: vec![Block {
+            kind: BlockKind::Heading(2),
+            text: "a \"b\"\nc".to_owned(),
+            page: Some(7),
+        }],
+    };
+    let mut answer = Vec::new();
+    wire::write_answer(&Ok(document.clone()), &mut answer).expect("written");
+    assert_eq!(wire::parse_answer(&answer).expect("parsed"), Ok(document));
+
+    let mut answer = Vec::new();
+    wire::write_answer(&Err(ExtractError::NoText), &mut answer).expect("written");
+    let reason = "The file holds no text.".to_owned();
+    assert_eq!(wire::parse_answer(&answer).expect("parsed"), Err(reason));
+
+    let content = Content::Page {
+        url: "https://example.com/?q=\n\"".to_owned(),
+        content_type: None,
+    };
+    let request = Request::new(content.clone(), 5, &Reading::default());
+    let sent = request.to_line() + "bytes";
+    let mut received = sent.as_bytes();
+    let request = Request::receive(&mut received).expect("a request");
+    assert_eq!((request.content, request.size), (content, 5));
+    assert_eq!(received, b"bytes");
+}
