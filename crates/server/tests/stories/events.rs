@@ -89,7 +89,9 @@ async fn an_upload_is_watched_until_it_is_ready(stage: Stage) {
     app.work().await;
     // An event tells the item as it is by then: steps that follow closely may
     // be told as one, or twice as the last of them.
-    let told = watcher.until(|told| told["item"]["status"] == "ready").await;
+    let told = watcher
+        .until(|told| told["item"]["status"] == "ready")
+        .await;
     assert_eq!(told["item"], bot.item(&item["id"]).await);
     let gone = bot.path(&format!("/knowledge-base?id={}", text(&item["id"])));
     bot.client.delete(&gone).await.expect(200);
