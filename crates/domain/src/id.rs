@@ -62,4 +62,8 @@ ids! {
     MessageId
     /// Names a background job.
     JobId
+    /// Names a set of eval questions.
+    EvalId
+    /// Names one run of such a set.
+    EvalRunId
 }

@@ -5,6 +5,7 @@ pub mod account;
 pub mod chatbot;
 pub mod clock;
 pub mod error;
+pub mod eval;
 pub mod id;
 pub mod knowledge;
 pub mod origin;
@@ -17,7 +18,8 @@ pub mod session;
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, ErrorKind, FieldProblem};
 pub use id::{
-    ApiKeyId, ChatbotId, ItemId, JobId, LinkId, MessageId, OrganizationId, PersonId, SessionId,
+    ApiKeyId, ChatbotId, EvalId, EvalRunId, ItemId, JobId, LinkId, MessageId, OrganizationId,
+    PersonId, SessionId,
 };
 pub use page::{Page, PageRequest};
 pub use secret::Secret;

@@ -3,6 +3,7 @@
 //! edges or command lines.
 
 pub mod chat;
+mod eval;
 mod extractive;
 pub mod fetch;
 mod images;

@@ -2,6 +2,7 @@
 
 mod ask;
 mod chatbots;
+mod eval;
 mod ingest;
 mod keys;
 mod people;
@@ -80,6 +81,13 @@ enum Command {
         /// What to ask
         question: String,
     },
+    /// Try a file of questions on a chatbot's knowledge, and keep the run
+    #[command(
+        after_help = "Exits with 0 where all is as asked for, 3 where a score is below a --min, \
+                            2 where the arguments or the file cannot be used, 1 where something else \
+                            fails. Progress and problems go to standard error."
+    )]
+    Eval(eval::Eval),
     /// Print the API's description (OpenAPI 3.1, JSON)
     Openapi,
     /// Check the settings, and whether database, storage and mail server can be reached
@@ -158,6 +166,7 @@ async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Re
         Command::Chatbots(command) => chatbots::run(engine.store(), command).await,
         Command::Ingest { chatbot, paths } => ingest::run(engine, config, &chatbot, paths).await,
         Command::Ask { chatbot, question } => ask::run(engine, &chatbot, question).await,
+        Command::Eval(eval) => eval::run(engine, eval).await,
         Command::CheckConfig { .. } => check(engine, config).await,
         Command::Serve { .. } | Command::Openapi => Ok(ExitCode::SUCCESS),
     }

@@ -6,6 +6,7 @@ mod chat;
 mod chatbots;
 mod conversations;
 mod deploy;
+mod evals;
 mod events;
 mod health;
 mod keys;
@@ -88,6 +89,10 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(knowledge::items::file))
         .routes(routes!(knowledge::items::retry))
         .routes(routes!(retrieval::query))
+        .routes(routes!(evals::list, evals::create))
+        .routes(routes!(evals::draft))
+        .routes(routes!(evals::show, evals::update, evals::delete))
+        .routes(routes!(evals::run))
         .routes(routes!(chat::chat))
         .routes(routes!(deploy::show, deploy::update))
         .routes(routes!(deploy::make_secret))

@@ -1,6 +1,8 @@
 //! The objects of the external API as they stand on the wire. Names and null fields are the
 //! contract's, also those that nothing fills here.
 
+pub mod evals;
+
 use okra_domain::chatbot::{Chatbot, Personality, Settings, VoiceWidgetConfig};
 use okra_domain::knowledge::{Chunk, Item, ItemKind, ItemStatus, Source};
 use okra_domain::page::Pagination;

@@ -11,6 +11,7 @@ pub mod attachments;
 pub mod blobs;
 mod chatbots;
 mod db;
+pub mod evals;
 pub mod events;
 pub mod jobs;
 pub mod knowledge;

@@ -2,6 +2,7 @@
 //! makes of being killed.
 
 mod commands;
+mod evals;
 mod killed;
 mod okra;
 mod reading;

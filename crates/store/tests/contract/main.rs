@@ -8,6 +8,7 @@ mod attachments;
 mod blobs;
 mod chatbots;
 mod duplicate;
+mod evals;
 mod events;
 mod ingesting;
 mod jobs;

@@ -349,6 +349,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/evals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get evals
+         * @description The chatbot's sets of questions, newest first, each with its latest run's scores.
+         */
+        get: operations["getEvals"];
+        put?: never;
+        /**
+         * Create eval
+         * @description Keeps questions with what must be found for them: the id or title of an item, text of a passage,
+         *     or answer words, of which all that is given must hold of one passage; or `"expect": "refusal"`. A
+         *     chatbot has at most 100 sets.
+         */
+        post: operations["createEval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/evals/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Draft eval
+         * @description A first set to be looked through and kept with createEval: the questions of the chatbot's Q&A
+         *     pairs, then past questions with the item that was cited, at most 100 of each. Nothing is stored.
+         */
+        get: operations["draftEval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/evals/{evalId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an eval
+         * @description With its questions, its runs, and one run question by question: `?run=` or the latest.
+         */
+        get: operations["getEval"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete eval
+         * @description With its runs.
+         */
+        delete: operations["deleteEval"];
+        options?: never;
+        head?: never;
+        /**
+         * Update eval
+         * @description Its name, or all of its questions. Earlier runs stay; a question whose expectation changed is not
+         *     compared with them.
+         */
+        patch: operations["updateEval"];
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/evals/{evalId}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run eval
+         * @description Goes through the questions with the retrieval that answers rest on, asks no model, and answers
+         *     when it is done; 1,000 questions at most bound that. A run whose client leaves goes on, and is
+         *     kept. Each question is compared with the run before.
+         */
+        post: operations["runEval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/knowledge-base": {
         parameters: {
             query?: never;
@@ -1323,6 +1421,17 @@ export interface components {
             /** @description The page's address, for items of type `url`. */
             url?: string | null;
         };
+        /** @description A question's result beside that of the run before. */
+        ComparedEvalResult: components["schemas"]["EvalResult"] & {
+            change?: components["schemas"]["EvalChange"] | null;
+            /**
+             * Format: int32
+             * @description The place of the right passage in the run before; null where there was none.
+             */
+            previous_rank?: number | null;
+            /** @description Whether the chatbot refused in the run before; null where that did not ask this. */
+            previously_refused?: boolean | null;
+        };
         /** @description The object of an event `conversation`. */
         ConversationEvent: {
             /**
@@ -1411,8 +1520,204 @@ export interface components {
             /** @description One plain sentence. */
             error: string;
         };
+        /**
+         * @description How a question did since the run before.
+         * @enum {string}
+         */
+        EvalChange: "better" | "worse" | "unchanged" | "new";
+        /** @description Questions by what became of them. */
+        EvalChanges: {
+            /** @description Whose passage came further up, or which are refused now as they should. */
+            better: number;
+            /** @description Which the run before did not ask like this. */
+            new: number;
+            /** @description As before. */
+            unchanged: number;
+            /** @description Whose passage came further down, or which are no longer refused as they should. */
+            worse: number;
+        };
+        /** @description A set with its questions, and how the chatbot did. */
+        EvalDetails: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Its questions. */
+            questions: components["schemas"]["EvalQuestion"][];
+            run?: components["schemas"]["EvalRun"] | null;
+            /** @description Its runs, newest first; 20 are kept. */
+            runs: components["schemas"]["EvalRunSummary"][];
+            /**
+             * Format: date-time
+             * @description When its name or its questions last changed.
+             */
+            updated_at: string;
+        };
+        /** @description A set that was drafted and is not kept. */
+        EvalDraft: {
+            /** @description Its questions; none where there are neither Q&A pairs nor past questions. */
+            questions: components["schemas"]["EvalQuestion"][];
+        };
+        /** @description What to change of a set. */
+        EvalInput: {
+            /** @description A new name. */
+            name?: string | null;
+            /** @description Other questions in place of all it has. */
+            questions?: components["schemas"]["EvalQuestion"][] | null;
+        };
+        /**
+         * @description A question with what is expected: a right passage is one of which all that is given holds. A
+         *     question that must not be answered expects a refusal, and nothing else.
+         */
+        EvalQuestion: {
+            /**
+             * @description Words that the passage must hold, in any order and case; at most 500 characters. Words of
+             *     Latin letters and digits are found whole, others also within longer words.
+             */
+            answer?: string | null;
+            expect?: components["schemas"]["Expected"] | null;
+            /** @description The id or the title of the item that the passage must come from. */
+            item?: string | null;
+            /** @description Text that the passage must hold, whatever its spaces and case; at most 2,000 characters. */
+            passage?: string | null;
+            /** @description What is asked, at most 2,000 characters. */
+            question: string;
+        };
+        /** @description `{"data": …}`. */
+        EvalReply: {
+            data: components["schemas"]["EvalDetails"];
+        };
+        /** @description How a chatbot did with one question. */
+        EvalResult: components["schemas"]["EvalQuestion"] & {
+            first?: components["schemas"]["FirstPassage"] | null;
+            /**
+             * Format: int32
+             * @description The place of the first right passage, from 1 to 10; null where none was found.
+             */
+            rank?: number | null;
+            /**
+             * @description Whether no passage was likely enough to answer from, so that the chatbot says it does not
+             *     know.
+             */
+            refused: boolean;
+            /** @description Whether that is as expected: a right passage was found, or a refusal was due and came. */
+            right: boolean;
+        };
+        /** @description A run question by question, compared with the one before. */
+        EvalRun: components["schemas"]["EvalRunSummary"] & {
+            changes?: components["schemas"]["EvalChanges"] | null;
+            previous?: components["schemas"]["EvalRunSummary"] | null;
+            /** @description How it did with each question, in the set's order. */
+            results: components["schemas"]["ComparedEvalResult"][];
+        };
+        /** @description `{"data": …}`. */
+        EvalRunReply: {
+            data: components["schemas"]["EvalRun"];
+        };
+        /** @description A run without its results. */
+        EvalRunSummary: {
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            milliseconds: number;
+            /** @description How the chatbot did. */
+            scores: components["schemas"]["EvalScores"];
+        };
+        /** @description How a chatbot did with a set. Shares are from 0 to 1, and null where there is nothing to count. */
+        EvalScores: {
+            /**
+             * Format: int32
+             * @description Questions with an answer that is to be found.
+             */
+            answerable: number;
+            /**
+             * Format: double
+             * @description The share of them whose right passage came first.
+             */
+            found_at_1?: number | null;
+            /**
+             * Format: double
+             * @description The share of them with a right passage among the first ten.
+             */
+            found_at_10?: number | null;
+            /**
+             * Format: double
+             * @description The share of them with a right passage among the first five.
+             */
+            found_at_5?: number | null;
+            /**
+             * Format: double
+             * @description The mean of one divided by the right passage's place, zero beyond the first ten.
+             */
+            mrr_at_10?: number | null;
+            /**
+             * Format: double
+             * @description The share of them that are refused.
+             */
+            refusals_right?: number | null;
+            /**
+             * Format: int32
+             * @description How many of them the chatbot says it does not know, since no passage is likely enough.
+             */
+            refused_wrongly: number;
+            /**
+             * Format: int32
+             * @description Questions that must not be answered.
+             */
+            unanswerable: number;
+        };
+        /** @description A set in the list. */
+        EvalSummary: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            latest?: components["schemas"]["EvalRunSummary"] | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many questions it has.
+             */
+            questions: number;
+            /**
+             * Format: date-time
+             * @description When its name or its questions last changed.
+             */
+            updated_at: string;
+        };
         /** @description Any event's object. */
         EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"];
+        /**
+         * @description What is expected in place of a passage.
+         * @enum {string}
+         */
+        Expected: "refusal";
         /** @description `{"data": […]}`: the form of a JSON export. */
         ExportBody: {
             data: components["schemas"]["ExportedConversation"][];
@@ -1439,6 +1744,33 @@ export interface components {
         FilesForm: {
             /** @description One or more files: txt, md, html, pdf, docx, csv, json or xlsx. */
             files: string[];
+        };
+        /** @description A passage that came first. */
+        FirstPassage: {
+            /**
+             * Format: int32
+             * @description The chunk's number in the item, from 1.
+             */
+            chunk: number;
+            /** @description How its text begins, 300 characters at most. */
+            content: string;
+            /**
+             * Format: uuid
+             * @description The knowledge item.
+             */
+            knowledge_id: string;
+            /**
+             * Format: int32
+             * @description The document's page, from 1, where it has pages.
+             */
+            page?: number | null;
+            /**
+             * Format: float
+             * @description How likely it is the right one, 0 to 1.
+             */
+            similarity: number;
+            /** @description The item's title. */
+            title: string;
         };
         /** @description How the server is; the same for every organization on it. */
         HealthBody: {
@@ -1680,6 +2012,37 @@ export interface components {
                 question?: string | null;
                 /** @description Its text; a Q&A pair's answer. */
                 text: string;
+            }[];
+            /** @description Where the page lies in the whole. */
+            pagination: components["schemas"]["Pagination"];
+        };
+        /** @description A page of a list, under `data`. */
+        ListBody_EvalSummary: {
+            /** @description The entries of this page. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                latest?: components["schemas"]["EvalRunSummary"] | null;
+                /** @description Its name. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description How many questions it has.
+                 */
+                questions: number;
+                /**
+                 * Format: date-time
+                 * @description When its name or its questions last changed.
+                 */
+                updated_at: string;
             }[];
             /** @description Where the page lies in the whole. */
             pagination: components["schemas"]["Pagination"];
@@ -1977,6 +2340,13 @@ export interface components {
         ModelsReply: {
             /** @description The models' names, sorted. */
             data: string[];
+        };
+        /** @description A set to be made. */
+        NewEval: {
+            /** @description What to call it, 1 to 100 characters; unique in the chatbot. */
+            name: string;
+            /** @description Its questions, 1 to 1,000. */
+            questions: components["schemas"]["EvalQuestion"][];
         };
         /** @description Something typed in, to be added to a chatbot's knowledge. */
         NewItem: (components["schemas"]["NewText"] & {
@@ -3781,6 +4151,366 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEvals: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_EvalSummary"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createEval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEval"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvalReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    draftEval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvalDraft"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEval: {
+        parameters: {
+            query?: {
+                /** @description The run that is wanted. */
+                run?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The set. */
+                evalId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvalReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteEval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The set. */
+                evalId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    updateEval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The set. */
+                evalId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvalInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvalReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    runEval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The set. */
+                evalId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvalRunReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
