@@ -13,7 +13,7 @@ use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::session::{AnswerFacts, CitedSource, Message, Outcome, SenderType, Session};
 use okra_domain::{Error, ErrorKind, MessageId};
-use okra_store::sessions::{OpenTurn, SessionKey, UserMessage};
+use okra_store::sessions::{Earlier, OpenTurn, SessionKey, UserMessage};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -223,7 +223,8 @@ impl Engine {
             }
         };
         draft.retrieval = turn.started.elapsed();
-        draft.grounded = Some(passages.iter().any(|passage| passage.answers));
+        let grounded = passages.iter().any(|passage| passage.answers);
+        draft.grounded = (!question.is_empty()).then_some(grounded);
         match provider {
             Some(provider) => {
                 draft.provider = Some(provider.name.clone());
@@ -359,7 +360,7 @@ fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>, sees: bool) -
         };
         return earlier.into_iter().map(said).collect();
     }
-    let said = |message: &Message| Said {
+    let said = |message: &Earlier| Said {
         by: message.sender_type,
         text: message.content.clone(),
         images: images_of(message.attachments.as_deref().filter(|_| sees)),

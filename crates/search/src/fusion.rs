@@ -88,12 +88,20 @@ impl Scoring {
         self.lexical_weight < 1.0
     }
 
-    /// The score that passages are ranked by. A passage without a cosine is ranked by its lexical score alone.
+    /// The score that passages are ranked by. A passage without a cosine, which is NaN then, is ranked by its lexical
+    /// score alone.
     #[inline]
-    pub(crate) fn score(&self, lexical: f32, cosine: Option<f32>) -> f32 {
-        match cosine {
-            Some(cosine) => self.lexical_weight * lexical + (1.0 - self.lexical_weight) * cosine,
-            None => lexical,
+    pub(crate) fn score(&self, lexical: f32, cosine: f32) -> f32 {
+        let both = self.lexical_weight * lexical + (1.0 - self.lexical_weight) * cosine;
+        if cosine.is_nan() { lexical } else { both }
+    }
+
+    /// What a point of lexical score is worth at most: less than one where every passage has a cosine.
+    pub(crate) fn most_lexical_weight(&self, all_compared: bool) -> f32 {
+        if all_compared {
+            self.lexical_weight
+        } else {
+            1.0
         }
     }
 

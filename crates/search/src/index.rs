@@ -7,9 +7,11 @@ mod search;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
+
+use plan::{Shares, shares_of_parts};
 
 use crate::Fusion;
 use crate::analysis::LANGUAGES;
@@ -28,6 +30,8 @@ use crate::vector::QuantizedVector;
 pub struct Index {
     /// Largest first, by live documents; each at least twice the next, so there are few.
     parts: Vec<Part>,
+    /// For each part; made by the first search after a change.
+    shares: Arc<OnceLock<Vec<Shares>>>,
 }
 
 /// One passage as it is indexed.
@@ -120,6 +124,7 @@ impl Index {
         self.parts
             .extend(builder.finish().into_iter().map(Part::whole));
         self.tidy();
+        self.shares = Arc::default();
     }
 
     /// The number of passages.
@@ -140,8 +145,14 @@ impl Index {
                 size_of::<Part>()
                     + part.segment.memory_bytes()
                     + part.dead.as_ref().map_or(0, |dead| dead.memory_bytes())
+                    // The shares, which a search needs.
+                    + part.segment.documents().len() * size_of::<[f32; 2]>()
             })
             .sum()
+    }
+
+    fn shares(&self) -> &[Shares] {
+        self.shares.get_or_init(|| shares_of_parts(&self.parts))
     }
 
     fn remove(&mut self, item: Uuid) {

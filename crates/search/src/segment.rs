@@ -53,6 +53,11 @@ impl DocumentEntry {
     }
 }
 
+/// Where a term stands in the dictionary of one segment; looked up once a question, since each look-up reads memory
+/// that is seldom in the cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TermPlace(u32);
+
 /// Terms in order of their identifiers, each with its postings.
 #[derive(Default)]
 struct Dictionary {
@@ -103,19 +108,21 @@ impl Segment {
         self.items[after - 1].item
     }
 
-    /// The postings of a term; empty where no document has it.
-    pub(crate) fn postings(&self, term: u64) -> Postings<'_> {
-        match self.dictionary.find(term) {
-            Some(at) => self.dictionary.postings(at, self.documents.len()),
-            None => Postings::empty(),
-        }
+    /// Where a term stands in the dictionary; `None` where no document has it.
+    pub(crate) fn find(&self, term: u64) -> Option<TermPlace> {
+        let at = self.dictionary.find(term)?;
+        Some(TermPlace(at as u32))
+    }
+
+    /// The postings of a term.
+    pub(crate) fn postings(&self, term: TermPlace) -> Postings<'_> {
+        self.dictionary
+            .postings(term.0 as usize, self.documents.len())
     }
 
     /// How many documents, dead ones included, hold a term.
-    pub(crate) fn document_frequency(&self, term: u64) -> usize {
-        self.dictionary
-            .find(term)
-            .map_or(0, |at| self.dictionary.counts[at] as usize)
+    pub(crate) fn document_frequency(&self, term: TermPlace) -> usize {
+        self.dictionary.counts[term.0 as usize] as usize
     }
 
     /// Bytes of postings, which must stay below 2³² in one segment.

@@ -10,7 +10,7 @@ use okra_domain::account::parse_api_key;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::person::{Membership, Person, Role};
 use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret};
-use okra_store::people;
+use okra_store::{KnownKey, people};
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -67,7 +67,10 @@ impl<R: LeastRole> FromRequestParts<App> for Caller<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         let caller = match presented_key(&parts.headers)? {
-            Some(key) => program(&key, app).await?,
+            Some(key) => {
+                let known = app.engine.store().authenticate(&key).await?;
+                program(known, app).await?
+            }
             None => person(parts, app).await?,
         };
         caller.role.require(R::ROLE)?;
@@ -75,14 +78,13 @@ impl<R: LeastRole> FromRequestParts<App> for Caller<R> {
     }
 }
 
-/// API keys act as admins.
-async fn program<R>(key: &Secret, app: &App) -> ApiResult<Caller<R>> {
-    let store = app.engine.store();
-    let known = store.authenticate(key).await?.ok_or_else(|| {
+/// API keys act as admins. `None` is a key that is not good.
+async fn program<R>(known: Option<KnownKey>, app: &App) -> ApiResult<Caller<R>> {
+    let known = known.ok_or_else(|| {
         let message = "This API key is unknown or was revoked.";
         Error::new(ErrorKind::Unauthorized, message)
     })?;
-    store.note_key_use(&known).await?;
+    app.engine.store().note_key_use(&known).await?;
     Ok(Caller {
         organization: known.organization_id,
         role: Role::Admin,
@@ -188,10 +190,21 @@ impl<R: LeastRole> FromRequestParts<App> for OwnChatbot<R> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        let id: ChatbotId = parse_id(&path_value(parts, "chatbotId").await?, "chatbot")?;
+        let id = parse_id::<ChatbotId>(&path_value(parts, "chatbotId").await?, "chatbot");
         let store = app.engine.store();
-        let chatbot = store.chatbot(caller.organization(), id).await?;
+        // A program asks often: one read tells who it is and gives the chatbot.
+        if let (Some(key), Ok(id)) = (presented_key(&parts.headers)?, &id) {
+            let (known, chatbot) = store.authenticate_for(&key, *id).await?.unzip();
+            let caller: Caller<R> = program(known, app).await?;
+            caller.role.require(R::ROLE)?;
+            let chatbot = chatbot
+                .flatten()
+                .ok_or_else(|| Error::not_found("chatbot"))?;
+            return Ok(Self(chatbot, caller));
+        }
+        // Who calls is asked first: a stranger learns nothing of what is wrong with the rest.
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let chatbot = store.chatbot(caller.organization(), id?).await?;
         Ok(Self(chatbot, caller))
     }
 }

@@ -27,16 +27,29 @@ macro_rules! select_keys {
     };
 }
 
+/// A key that was shown and is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Whose key it is.
+    pub organization_id: OrganizationId,
+    /// When a use of it was last noted.
+    pub last_used_at: Option<Timestamp>,
+}
+
 impl Store {
     /// The key with this text, unless it is unknown or revoked.
-    pub async fn authenticate(&self, key: &Secret) -> Result<Option<ApiKey>> {
-        let sql = select_keys!("WHERE k.hash = $1 AND k.revoked_at IS NULL");
+    pub async fn authenticate(&self, key: &Secret) -> Result<Option<KnownKey>> {
+        let sql = "SELECT id AS key_id, organization_id AS key_organization_id, \
+                   last_used_at AS key_last_used_at \
+                   FROM api_keys WHERE hash = $1 AND revoked_at IS NULL";
         let row = self.db.fetch_optional(sql, params![hash(key)]).await?;
-        row.as_ref().map(read_key).transpose()
+        row.as_ref().map(KnownKey::read).transpose()
     }
 
     /// Notes that a key was used, where the last note is over a minute old.
-    pub async fn note_key_use(&self, key: &ApiKey) -> Result<()> {
+    pub async fn note_key_use(&self, key: &KnownKey) -> Result<()> {
         let now = self.clock.now();
         if key
             .last_used_at
@@ -186,6 +199,17 @@ pub(crate) async fn rename(tx: &mut Tx, id: OrganizationId, name: &str) -> Resul
     match renamed {
         1 => Ok(()),
         _ => Err(Error::not_found("organization")),
+    }
+}
+
+impl KnownKey {
+    /// From columns whose names begin with `key_`, since other columns may stand beside them.
+    pub(crate) fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: ApiKeyId(row.get::<Uuid>("key_id")?),
+            organization_id: OrganizationId(row.get("key_organization_id")?),
+            last_used_at: row.optional_time("key_last_used_at")?,
+        })
     }
 }
 

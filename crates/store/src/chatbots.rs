@@ -6,7 +6,10 @@ use okra_domain::chatbot::{Chatbot, slug_candidates};
 use okra_domain::error::Result;
 use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Page, PageRequest, Secret};
 
+use uuid::Uuid;
+
 use crate::Store;
+use crate::accounts::{self, KnownKey};
 use crate::blobs;
 use crate::db::{Param, Row, Tx, is_unique_violation, params, to_json};
 use crate::jobs;
@@ -57,6 +60,29 @@ impl Store {
             Some(row) => read(&row),
             None => Err(Error::not_found("chatbot")),
         }
+    }
+
+    /// What [`Store::authenticate`] and [`Store::chatbot`] give, in one read: nearly every request of a program
+    /// asks for both. The chatbot is `None` where the key's organization has none of this id.
+    pub async fn authenticate_for(
+        &self,
+        key: &Secret,
+        id: ChatbotId,
+    ) -> Result<Option<(KnownKey, Option<Chatbot>)>> {
+        let sql = concat!(
+            "SELECT c.*, k.id AS key_id, k.organization_id AS key_organization_id, \
+             k.last_used_at AS key_last_used_at FROM api_keys k LEFT JOIN (",
+            select!(""),
+            ") c ON c.id = $2 AND c.organization_id = k.organization_id \
+             WHERE k.hash = $1 AND k.revoked_at IS NULL"
+        );
+        let values = params![accounts::hash(key), id.0];
+        let Some(row) = self.db.fetch_optional(sql, values).await? else {
+            return Ok(None);
+        };
+        let found = row.get::<Option<Uuid>>("id")?;
+        let chatbot = found.map(|_| read(&row)).transpose()?;
+        Ok(Some((KnownKey::read(&row)?, chatbot)))
     }
 
     /// The organization's chatbots, oldest first.

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use okra_domain::Clock;
 use okra_domain::error::Result;
 
+pub use accounts::KnownKey;
 pub use chatbots::SlugChoice;
 
 use blobs::Blobs;

@@ -26,7 +26,8 @@ mod visitors;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::session::{
-    AnswerFacts, Feedback, LastMessage, Message, PLAYGROUND, SenderType, Session, SessionState,
+    AnswerFacts, Attachment, Feedback, LastMessage, Message, PLAYGROUND, SenderType, Session,
+    SessionState,
 };
 use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
 use serde_json::{Map, Value, json};
@@ -62,7 +63,18 @@ pub struct OpenTurn {
     /// The session, with this message as its last.
     pub session: Session,
     /// The messages before this one, oldest first, as many as asked for at most.
-    pub history: Vec<Message>,
+    pub history: Vec<Earlier>,
+}
+
+/// A message before the one to answer, as far as an answer needs it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Earlier {
+    /// Who said it.
+    pub sender_type: SenderType,
+    /// The text.
+    pub content: String,
+    /// Files that went with it.
+    pub attachments: Option<Vec<Attachment>>,
 }
 
 /// What a visitor says.
@@ -74,7 +86,7 @@ pub struct UserMessage {
     /// The text.
     pub content: String,
     /// Files that go with it.
-    pub attachments: Option<Vec<okra_domain::session::Attachment>>,
+    pub attachments: Option<Vec<Attachment>>,
 }
 
 impl Store {
@@ -205,8 +217,20 @@ impl Write {
                 answer,
                 facts,
             } => {
-                let session = touch(tx, *chatbot, answer).await?;
-                insert(tx, answer, Some((&session, facts))).await?;
+                let row = touch(tx, *chatbot, answer).await?;
+                let platform: String = row.get("platform")?;
+                let of_visitor = platform != PLAYGROUND;
+                let counted = Counted {
+                    chatbot: *chatbot,
+                    // Tokens of builders' trials are spent all the same; their questions are no
+                    // visitor's.
+                    facts: if of_visitor {
+                        *facts
+                    } else {
+                        AnswerFacts::default()
+                    },
+                };
+                insert(tx, answer, Some(counted)).await?;
                 Ok(None)
             }
         }
@@ -229,18 +253,17 @@ async fn open(
         } => upsert(tx, chatbot, (platform, token), profile, &message).await?,
         SessionKey::Id(id) => {
             message.session_id = *id;
-            touch(tx, chatbot, &message).await?
+            read_session(&touch(tx, chatbot, &message).await?)?
         }
     };
     message.session_id = session.id;
     let mut earlier = Vec::new();
     if session.id != new {
-        let sql = select_messages!(
-            "WHERE session_id = $1 AND id <> $2 ORDER BY created_at DESC, id DESC LIMIT $3"
-        );
+        let sql = "SELECT sender_type, content, attachments FROM messages \
+                   WHERE session_id = $1 AND id <> $2 ORDER BY created_at DESC, id DESC LIMIT $3";
         let values = params![session.id.0, message.id.0, history];
         let rows = tx.fetch_all(sql, values).await?;
-        earlier = rows.iter().map(read_message).collect::<Result<Vec<_>>>()?;
+        earlier = rows.iter().map(read_earlier).collect::<Result<Vec<_>>>()?;
         earlier.reverse();
     }
     insert(tx, &message, None).await?;
@@ -296,8 +319,8 @@ async fn upsert(
     }
 }
 
-/// The message's session, with the message as its last.
-async fn touch(tx: &mut Tx, chatbot: ChatbotId, message: &Message) -> Result<Session> {
+/// Makes the message its session's last; gives the session's columns.
+async fn touch(tx: &mut Tx, chatbot: ChatbotId, message: &Message) -> Result<Row> {
     let sql = concat!(
         "UPDATE sessions SET last_message_id = $1, last_message_content = $2, \
          last_message_sender = $3, updated_at = $4 WHERE id = $5 AND chatbot_id = $6 RETURNING ",
@@ -312,17 +335,20 @@ async fn touch(tx: &mut Tx, chatbot: ChatbotId, message: &Message) -> Result<Ses
         chatbot.0,
     ];
     match tx.fetch_optional(sql, values).await? {
-        Some(row) => read_session(&row),
+        Some(row) => Ok(row),
         None => Err(Error::not_found("conversation")),
     }
 }
 
-/// Inserts a message; of an answer with what is counted of it, and in which session it is.
-async fn insert(
-    tx: &mut Tx,
-    message: &Message,
-    counted: Option<(&Session, &AnswerFacts)>,
-) -> Result<()> {
+/// What is counted of an answer, and for which chatbot.
+#[derive(Clone, Copy)]
+struct Counted {
+    chatbot: ChatbotId,
+    facts: AnswerFacts,
+}
+
+/// Inserts a message.
+async fn insert(tx: &mut Tx, message: &Message, counted: Option<Counted>) -> Result<()> {
     let sql = "INSERT INTO messages (id, session_id, sender_type, content, attachments, \
                metadata, model, provider, tokens_used, created_at, chatbot_id, outcome, \
                took_micros, question_id) \
@@ -330,9 +356,7 @@ async fn insert(
                ON CONFLICT (id) DO NOTHING";
     let attachments = message.attachments.as_deref();
     let attachments = attachments.map(attachments::stored);
-    // Tokens of builders' trials are spent all the same; their questions are no visitor's.
-    let visitors = counted.filter(|(session, _)| session.platform != PLAYGROUND);
-    let facts = visitors.map(|(_, facts)| *facts).unwrap_or_default();
+    let facts = counted.map(|counted| counted.facts).unwrap_or_default();
     let took = facts.took.map(|took| took.as_micros());
     let values = params![
         message.id.0,
@@ -345,7 +369,7 @@ async fn insert(
         message.provider.clone(),
         message.tokens_used,
         message.created_at,
-        counted.map(|(session, _)| session.chatbot_id.0),
+        counted.map(|counted| counted.chatbot.0),
         facts.outcome.map(|outcome| outcome.as_str().to_owned()),
         took.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
         facts.question.map(|question| question.0),
@@ -385,6 +409,14 @@ fn read_feedback(row: &Row) -> Result<Option<Feedback>> {
         rating: row.word("feedback")?,
         comment: row.get("feedback_comment")?,
     }))
+}
+
+fn read_earlier(row: &Row) -> Result<Earlier> {
+    Ok(Earlier {
+        sender_type: row.word("sender_type")?,
+        content: row.get("content")?,
+        attachments: row.optional_json("attachments")?,
+    })
 }
 
 pub(crate) fn read_message(row: &Row) -> Result<Message> {

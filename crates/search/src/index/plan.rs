@@ -4,6 +4,7 @@ use super::{Index, Part, Query};
 use crate::analysis::{Evidence, Language, Leg, Scratch, for_each_token, token_terms};
 use crate::fusion::{Scoring, Shown};
 use crate::hash::term_id;
+use crate::segment::TermPlace;
 
 /// Characters of a question that count; a longer one is a pasted document, whose beginning says what it is about.
 const MOST_CHARACTERS: usize = 4096;
@@ -42,22 +43,29 @@ pub(super) struct Plan {
     pub(super) rare: Vec<PlannedTerm>,
     /// Terms that at least [`COMMON`] of the documents have, in the same order.
     pub(super) common: Vec<PlannedTerm>,
-    /// Per leg: a document's length is multiplied with it and added to [`Plan::base`].
-    slope: [f32; 2],
-    base: f32,
     /// What the score hangs on and means.
     pub(super) scoring: Scoring,
 }
 
 /// A term and its share in the lexical score.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct PlannedTerm {
     pub(super) leg: Leg,
-    pub(super) id: u64,
+    id: u64,
+    /// Where each of the index's parts that has the term has it: the part's number, and the place there.
+    places: Vec<(u32, TermPlace)>,
     /// What a document in which the term is infinitely frequent earns: K1 + 1 times what one occurrence earns in a
     /// document of average length.
     pub(super) weight: f32,
     documents: usize,
+}
+
+impl PlannedTerm {
+    /// Where the term stands in the part of this number.
+    pub(super) fn place_in(&self, part: usize) -> Option<TermPlace> {
+        let found = self.places.iter().find(|(at, _)| *at as usize == part);
+        found.map(|(_, place)| *place)
+    }
 }
 
 /// One document in so many has a common term.
@@ -85,14 +93,6 @@ impl Plan {
             .into_iter()
             .flatten()
             .partition(|term| term.documents * COMMON >= live);
-        let average = |leg: Leg| {
-            let total: u64 = index
-                .parts
-                .iter()
-                .map(|part| part.lengths[leg as usize])
-                .sum();
-            (total as f64 / live.max(1) as f64).max(1.0) as f32
-        };
         Self {
             scoring: query.fusion.scoring(&Shown {
                 has_vector: query.vector.is_some(),
@@ -103,16 +103,32 @@ impl Plan {
             }),
             rare,
             common,
-            slope: [Leg::Words, Leg::Grams].map(|leg| K1 * B / average(leg)),
-            base: K1 * (1.0 - B),
         }
     }
+}
 
-    /// What one occurrence of a term earns in a document of this length, as a share of the term's weight.
-    #[inline]
-    pub(super) fn share_of_one(&self, leg: Leg, length: u32) -> f32 {
-        1.0 / (1.0 + self.base + self.slope[leg as usize] * length as f32)
-    }
+/// What one occurrence of a term earns in each document of a part, per leg, as a share of the term's weight.
+pub(super) type Shares = [Vec<f32>; 2];
+
+/// The shares of each part's documents: they hang on the documents' lengths and the average of all, not on a question.
+pub(super) fn shares_of_parts(parts: &[Part]) -> Vec<Shares> {
+    let live: u64 = parts.iter().map(|part| u64::from(part.live)).sum();
+    let slope = [Leg::Words, Leg::Grams].map(|leg| {
+        let total: u64 = parts.iter().map(|part| part.lengths[leg as usize]).sum();
+        let average = (total as f64 / live.max(1) as f64).max(1.0) as f32;
+        K1 * B / average
+    });
+    let of_part = |part: &Part| {
+        [Leg::Words, Leg::Grams].map(|leg| {
+            let slope = slope[leg as usize];
+            let documents = part.segment.documents().iter();
+            let share = |length: u32| 1.0 / (1.0 + K1 * (1.0 - B) + slope * length as f32);
+            documents
+                .map(|document| share(document.length(leg)))
+                .collect()
+        })
+    };
+    parts.iter().map(of_part).collect()
 }
 
 /// A leg's terms with their inverse document frequency for weight, rarest first, the most telling only.
@@ -121,10 +137,14 @@ fn weighted_by_rarity(index: &Index, leg: Leg, ids: &[u64]) -> Vec<PlannedTerm> 
     let mut terms: Vec<PlannedTerm> = ids
         .iter()
         .map(|&id| {
-            let documents = document_frequency(&index.parts, id);
+            let find = |(at, part): (usize, &Part)| Some((at as u32, part.segment.find(id)?));
+            let places: Vec<(u32, TermPlace)> =
+                index.parts.iter().enumerate().filter_map(find).collect();
+            let documents = document_frequency(&index.parts, &places);
             PlannedTerm {
                 leg,
                 id,
+                places,
                 weight: idf(live, documents),
                 documents,
             }
@@ -164,15 +184,14 @@ fn confidence_in_rarity(live: usize) -> f32 {
 }
 
 /// Live documents that have a term.
-fn document_frequency(parts: &[Part], id: u64) -> usize {
-    parts
+fn document_frequency(parts: &[Part], places: &[(u32, TermPlace)]) -> usize {
+    places
         .iter()
-        .map(|part| match &part.dead {
-            None => part.segment.document_frequency(id),
-            Some(dead) => {
-                let all = part.segment.document_frequency(id);
-                all - part.segment.postings(id).count_among(dead)
-            }
+        .map(|&(at, place)| {
+            let part = &parts[at as usize];
+            let all = part.segment.document_frequency(place);
+            let dead = part.dead.as_ref();
+            all - dead.map_or(0, |dead| part.segment.postings(place).count_among(dead))
         })
         .sum()
 }

@@ -10,8 +10,7 @@ use std::collections::BinaryHeap;
 
 use super::best::{Best, Candidate, Ordered};
 use super::plan::{Plan, PlannedTerm};
-use super::{Hit, Index, Part, Query};
-use crate::analysis::Leg;
+use super::{Hit, Index, Part, Query, Shares};
 use crate::fusion::Scoring;
 use crate::segment::postings::{Bitmap, Posting, Postings};
 use crate::vector::QueryVector;
@@ -29,8 +28,8 @@ impl Index {
             .filter(|_| plan.scoring.weighs_vectors())
             .and_then(QueryVector::from_f32);
         let mut best = Best::new(limit);
-        for part in &self.parts {
-            let mut scores = PartScores::new(part, &plan, vector.as_ref());
+        for (number, (part, shares)) in self.parts.iter().zip(self.shares()).enumerate() {
+            let mut scores = PartScores::new(number, (part, shares), &plan, vector.as_ref());
             scores.add_everywhere(&plan.rare);
             scores.offer_best(&plan.common, &mut best);
         }
@@ -44,36 +43,38 @@ const ROUNDING: f32 = 1e-4;
 /// Common terms added before the hopeless are sorted out again.
 const COMMON_AT_ONCE: usize = 4;
 
+/// Scores looked at together; mostly none of them is of interest, which one comparison of all tells.
+const AT_ONCE: usize = 16;
+
 /// The scores of one segment's documents, as far as they are known.
 struct PartScores<'a> {
+    number: usize,
     part: &'a Part,
     fusion: Scoring,
-    /// Per leg, what one occurrence of a term earns in each document; see [`Plan::share_of_one`].
-    shares: [Vec<f32>; 2],
+    shares: &'a Shares,
     lexical: Vec<f32>,
-    /// NaN where a document has no vector to compare; `None` where the query has none.
-    cosines: Option<Vec<f32>>,
+    /// NaN where there is nothing to compare.
+    cosines: Vec<f32>,
 }
 
 impl<'a> PartScores<'a> {
-    fn new(part: &'a Part, plan: &Plan, vector: Option<&QueryVector>) -> Self {
-        let documents = part.segment.documents();
-        let shares = [Leg::Words, Leg::Grams].map(|leg| {
-            documents
-                .iter()
-                .map(|document| plan.share_of_one(leg, document.length(leg)))
-                .collect()
-        });
-        let cosines = vector.map(|vector| {
-            let mut cosines = vec![f32::NAN; documents.len()];
+    fn new(
+        number: usize,
+        (part, shares): (&'a Part, &'a Shares),
+        plan: &Plan,
+        vector: Option<&QueryVector>,
+    ) -> Self {
+        let documents = part.segment.documents().len();
+        let mut cosines = vec![f32::NAN; documents];
+        if let Some(vector) = vector {
             part.segment.vectors.cosines(vector, &mut cosines);
-            cosines
-        });
+        }
         Self {
+            number,
             part,
             fusion: plan.scoring,
             shares,
-            lexical: vec![0.0; documents.len()],
+            lexical: vec![0.0; documents],
             cosines,
         }
     }
@@ -81,9 +82,12 @@ impl<'a> PartScores<'a> {
     /// Adds terms to the scores of all documents that have them.
     fn add_everywhere(&mut self, terms: &[PlannedTerm]) {
         for term in terms {
-            let shares = &self.shares[term.leg as usize];
-            let lexical = &mut self.lexical;
-            self.part.segment.postings(term.id).for_each(|posting| {
+            let Some(place) = term.place_in(self.number) else {
+                continue;
+            };
+            let shares = self.shares[term.leg as usize].as_slice();
+            let lexical = self.lexical.as_mut_slice();
+            self.part.segment.postings(place).for_each(|posting| {
                 let at = posting.document as usize;
                 lexical[at] += term.weight * share(posting.frequency, shares[at]);
             });
@@ -93,7 +97,10 @@ impl<'a> PartScores<'a> {
     /// Adds terms to the scores of `chosen` documents, in ascending order.
     fn add_to(&mut self, chosen: &[u32], terms: &[PlannedTerm]) {
         for term in terms {
-            match self.part.segment.postings(term.id) {
+            let Some(place) = term.place_in(self.number) else {
+                continue;
+            };
+            match self.part.segment.postings(place) {
                 Postings::Bitmap(bitmap) => self.look_up(chosen, term, bitmap),
                 Postings::List(list) => {
                     let mut chosen = chosen.iter().copied().peekable();
@@ -136,73 +143,104 @@ impl<'a> PartScores<'a> {
     fn offer_best(&mut self, common: &[PlannedTerm], best: &mut Best) {
         let documents = self.lexical.len();
         let mut hopeful: Vec<u32> = (0..documents as u32).collect();
+        let mut scores = self.scores_of(&hopeful);
+        let all_compared = !any(&self.cosines, f32::is_nan);
         for (done, some) in common.chunks(COMMON_AT_ONCE).enumerate() {
             let left = &common[done * COMMON_AT_ONCE..];
-            // A term earns less than its weight.
+            // A term earns less than its weight, and at least nothing.
             let most = left.iter().map(|term| term.weight).sum::<f32>() + ROUNDING;
-            let threshold = self.threshold(&hopeful, best);
-            hopeful.retain(|&document| self.score(document, most) >= threshold);
+            let most = most * self.fusion.most_lexical_weight(all_compared);
+            let threshold = self.threshold(&hopeful, &scores, best.limit());
+            let enough = threshold.max(best.threshold()) - most;
+            hopeful = at_least(enough, &scores, &hopeful);
             if hopeful.len() * 4 > documents {
                 self.add_everywhere(some);
             } else {
                 self.add_to(&hopeful, some);
             }
+            scores = self.scores_of(&hopeful);
         }
-        self.offer(&hopeful, best);
+        self.offer(&hopeful, &scores, best);
     }
 
-    /// A score that the worst of the best documents reaches at least.
-    fn threshold(&self, hopeful: &[u32], best: &Best) -> f32 {
+    /// The scores of documents as far as they are known.
+    fn scores_of(&self, documents: &[u32]) -> Vec<f32> {
+        let score = |(lexical, cosine): (&f32, &f32)| self.fusion.score(*lexical, *cosine);
+        if documents.len() == self.lexical.len() {
+            return self.lexical.iter().zip(&self.cosines).map(score).collect();
+        }
+        let at = |document: &u32| {
+            let at = *document as usize;
+            score((&self.lexical[at], &self.cosines[at]))
+        };
+        documents.iter().map(at).collect()
+    }
+
+    /// A score that `limit` of these documents reach; below everything where they are fewer.
+    fn threshold(&self, documents: &[u32], scores: &[f32], limit: usize) -> f32 {
         let mut highest: BinaryHeap<Reverse<Ordered>> = BinaryHeap::new();
-        for &document in hopeful {
-            let score = Reverse(Ordered(self.score(document, 0.0)));
-            let full = highest.len() >= best.limit();
-            if full && highest.peek().is_some_and(|lowest| score >= *lowest)
-                || self.part.is_dead(document)
-            {
+        let mut lowest = f32::NEG_INFINITY;
+        for (documents, scores) in documents.chunks(AT_ONCE).zip(scores.chunks(AT_ONCE)) {
+            if !any(scores, |score| score > lowest) {
                 continue;
             }
-            if full {
-                highest.pop();
+            for (&document, &score) in documents.iter().zip(scores) {
+                if score <= lowest || self.part.is_dead(document) {
+                    continue;
+                }
+                highest.push(Reverse(Ordered(score)));
+                if highest.len() > limit {
+                    highest.pop();
+                }
+                if highest.len() == limit
+                    && let Some(Reverse(worst)) = highest.peek()
+                {
+                    lowest = worst.0;
+                }
             }
-            highest.push(score);
         }
-        let here = match highest.peek() {
-            Some(Reverse(lowest)) if highest.len() >= best.limit() => lowest.0,
-            _ => f32::NEG_INFINITY,
-        };
-        here.max(best.threshold())
+        lowest
     }
 
-    /// A document's score as far as it is known, with `more` lexical score.
-    #[inline]
-    fn score(&self, document: u32, more: f32) -> f32 {
-        self.fusion.score(
-            self.lexical[document as usize] + more,
-            self.cosine(document),
-        )
-    }
-
-    #[inline]
-    fn cosine(&self, document: u32) -> Option<f32> {
-        let cosine = self.cosines.as_ref()?[document as usize];
-        (!cosine.is_nan()).then_some(cosine)
-    }
-
-    fn offer(&self, documents: &[u32], best: &mut Best) {
-        for &document in documents {
-            let score = self.score(document, 0.0);
-            if best.admits(score) && !self.part.is_dead(document) {
-                best.offer(Candidate {
-                    score,
-                    item: self.part.segment.item_of(document),
-                    ordinal: self.part.segment.documents()[document as usize].ordinal,
-                    lexical: self.lexical[document as usize],
-                    cosine: self.cosine(document),
-                });
+    fn offer(&self, documents: &[u32], scores: &[f32], best: &mut Best) {
+        for (documents, scores) in documents.chunks(AT_ONCE).zip(scores.chunks(AT_ONCE)) {
+            if !any(scores, |score| best.admits(score)) {
+                continue;
+            }
+            for (&document, &score) in documents.iter().zip(scores) {
+                if best.admits(score) && !self.part.is_dead(document) {
+                    let cosine = self.cosines[document as usize];
+                    best.offer(Candidate {
+                        score,
+                        item: self.part.segment.item_of(document),
+                        ordinal: self.part.segment.documents()[document as usize].ordinal,
+                        lexical: self.lexical[document as usize],
+                        cosine: (!cosine.is_nan()).then_some(cosine),
+                    });
+                }
             }
         }
     }
+}
+
+/// Whether a score is of interest, all being looked at.
+#[inline]
+fn any(scores: &[f32], interesting: impl Fn(f32) -> bool) -> bool {
+    scores
+        .iter()
+        .fold(false, |any, &score| any | interesting(score))
+}
+
+/// Those of the documents whose score is `enough`.
+fn at_least(enough: f32, scores: &[f32], documents: &[u32]) -> Vec<u32> {
+    let mut kept = Vec::new();
+    for (documents, scores) in documents.chunks(AT_ONCE).zip(scores.chunks(AT_ONCE)) {
+        if any(scores, |score| score >= enough) {
+            let scored = documents.iter().zip(scores);
+            kept.extend(scored.filter(|(_, score)| **score >= enough).map(|it| it.0));
+        }
+    }
+    kept
 }
 
 /// BM25's saturation: what `frequency` occurrences earn where one earns `one`, as a share of the term's weight.

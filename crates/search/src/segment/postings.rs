@@ -32,10 +32,6 @@ pub(crate) enum Postings<'a> {
 }
 
 impl<'a> Postings<'a> {
-    pub(crate) fn empty() -> Self {
-        Self::List(List::new(0, &[]))
-    }
-
     pub(super) fn read(count: u32, documents: usize, bytes: &'a [u8]) -> Self {
         if is_dense(count as usize, documents) {
             Self::Bitmap(Bitmap::read(documents, bytes))

@@ -13,7 +13,7 @@ use okra_store::sessions::{SessionKey, UserMessage};
 use serde_json::json;
 
 use crate::on_every_database;
-use crate::world::{LEASE, World, assert_fails, assert_not_found, entries, page};
+use crate::world::{LEASE, World, assert_fails, assert_not_found, entries, page, random_key};
 
 on_every_database! {
     a_chatbot_is_given_back_as_it_was_stored,
@@ -22,6 +22,7 @@ on_every_database! {
     changes_of_different_fields_all_survive,
     a_refused_change_leaves_all_as_it_was,
     another_organizations_chatbot_is_not_found,
+    a_key_is_read_together_with_its_chatbot,
     chatbots_are_listed_oldest_first,
     a_deleted_chatbot_takes_all_with_it,
     a_replaced_avatar_is_deleted_in_a_job,
@@ -48,6 +49,31 @@ async fn a_chatbot_is_given_back_as_it_was_stored(world: World) -> Result<()> {
         world.store.chatbot(organization, chatbot.id).await?,
         chatbot
     );
+    Ok(())
+}
+
+async fn a_key_is_read_together_with_its_chatbot(world: World) -> Result<()> {
+    let (ours, theirs) = (random_key(), random_key());
+    let key = world.store.create_key("Ours", &ours).await?;
+    world.store.create_key("Theirs", &theirs).await?;
+    let mut chatbot = Chatbot::new(key.organization_id, "봇", world.clock().now())?;
+    chatbot.openai_api_key = Some(Secret::new("sk-test-123456"));
+    let made = world
+        .store
+        .create_chatbot(chatbot, SlugChoice::Derived)
+        .await?;
+
+    let read = async |key: &Secret, id| world.store.authenticate_for(key, id).await;
+    let known = world.store.authenticate(&ours).await?.expect("a good key");
+    let both = read(&ours, made.id).await?;
+    assert_eq!(both, Some((known.clone(), Some(made.clone()))));
+    assert_eq!(read(&ours, ChatbotId::new()).await?, Some((known, None)));
+    let stranger = read(&theirs, made.id).await?.expect("a good key");
+    assert_eq!(stranger.1, None, "another organization's chatbot");
+    assert_eq!(read(&random_key(), made.id).await?, None);
+
+    world.store.revoke_key_as_operator(key.id).await?;
+    assert_eq!(read(&ours, made.id).await?, None, "revoked");
     Ok(())
 }
 

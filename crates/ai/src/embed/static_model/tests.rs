@@ -165,8 +165,8 @@ async fn a_batch_is_embedded_in_order() {
     assert_eq!(BUILT_IN_EMBEDDER.space(), SPACE);
 }
 
-/// Ten times the text may take ten times the time, and noise on top; quadratic would be a hundred. Of each length the
-/// quickest try counts, the two tried in turns, so that a busy moment of the machine spoils neither.
+/// A hundred times the text may take a hundred times the time, and as much again ten times over where the machine is
+/// busy; quadratic would be ten thousand. Of each length the quickest try counts.
 #[test]
 fn time_is_linear_in_hostile_text() {
     for unit in ["a", "\u{301}", "가", "ab!", "xqz ", "\u{fdfa}", "中"] {
@@ -177,12 +177,12 @@ fn time_is_linear_in_hostile_text() {
             start.elapsed().as_secs_f64()
         };
         let (mut short, mut long) = (f64::INFINITY, f64::INFINITY);
-        for _ in 0..10 {
-            short = short.min(seconds(20_000));
+        for _ in 0..5 {
+            short = short.min(seconds(2_000));
             long = long.min(seconds(200_000));
         }
         assert!(
-            long < 40.0 * short + 0.01,
+            long < 1_000.0 * short + 0.01,
             "{unit:?}: {short} s, then {long} s"
         );
     }
