@@ -61,10 +61,18 @@ impl VectorBlocks {
     /// Writes the cosine of every document that has a vector of the query's dimension into `cosines`.
     pub(crate) fn cosines(&self, query: &QueryVector, cosines: &mut [f32]) {
         for block in &self.blocks {
-            if block.dimensions == query.dimensions() {
-                query.scan(&block.codes, &block.scales, |row, cosine| {
-                    cosines[block.documents[row] as usize] = cosine;
-                });
+            if block.dimensions != query.dimensions() {
+                continue;
+            }
+            // Mostly every document has a vector, and each lies where its document does.
+            if block.documents.len() == cosines.len() {
+                query.scan(&block.codes, &block.scales, cosines);
+                continue;
+            }
+            let mut scanned = vec![0.0; block.documents.len()];
+            query.scan(&block.codes, &block.scales, &mut scanned);
+            for (document, cosine) in block.documents.iter().zip(scanned) {
+                cosines[*document as usize] = cosine;
             }
         }
     }
