@@ -1,4 +1,4 @@
-//! Word documents and workbooks.
+//! Word documents, presentations and workbooks.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,5 +7,7 @@ use okra_extract::{Format, Limits, extract};
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits::default();
     let _ = extract(bytes, Format::Docx, &limits);
+    let _ = extract(bytes, Format::Pptx, &limits);
     let _ = extract(bytes, Format::Xlsx, &limits);
+    let _ = extract(bytes, Format::Xls, &limits);
 });

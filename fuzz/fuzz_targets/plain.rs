@@ -4,7 +4,15 @@
 use libfuzzer_sys::fuzz_target;
 use okra_extract::{Format, Limits, extract};
 
-const FORMATS: [Format; 4] = [Format::Text, Format::Markdown, Format::Csv, Format::Json];
+const FORMATS: [Format; 7] = [
+    Format::Text,
+    Format::Markdown,
+    Format::Csv,
+    Format::Tsv,
+    Format::Json,
+    Format::WebVtt,
+    Format::SubRip,
+];
 
 fuzz_target!(|input: &[u8]| {
     if let Some((&choice, bytes)) = input.split_first() {

@@ -350,9 +350,10 @@ pub struct FoundChunk {
 }
 
 impl FoundChunk {
-    /// The contract's text block: title, chunk number and content, or question and answer.
+    /// The contract's text block: title with headings and page, chunk number and content, or question
+    /// and answer.
     pub fn block(&self) -> String {
-        let head = format!("Title: {}\nChunk: {}", self.title, self.chunk.ordinal);
+        let head = format!("Title: {}\nChunk: {}", self.place(), self.chunk.ordinal);
         match &self.chunk.question {
             Some(question) => {
                 let answer = &self.chunk.text;
@@ -360,6 +361,20 @@ impl FoundChunk {
             }
             None => format!("{head}\n\nContent:\n{}", self.chunk.text),
         }
+    }
+
+    /// The title, and where in the item the chunk is: `handbook.pdf > Returns > By post (page 3)`.
+    fn place(&self) -> String {
+        let mut place = self.title.clone();
+        let inner = |heading: &&String| **heading != self.title;
+        for heading in self.chunk.headings.iter().filter(inner) {
+            place.push_str(" > ");
+            place.push_str(heading);
+        }
+        if let Some(page) = self.chunk.page {
+            place.push_str(&format!(" (page {page})"));
+        }
+        place
     }
 }
 
@@ -402,6 +417,11 @@ mod tests {
             },
         };
         assert_eq!(found.block(), "Title: Shipping\nChunk: 3\n\nContent:\nYes.");
+        found.chunk.headings = vec!["Shipping".to_owned(), "Abroad".to_owned()];
+        found.chunk.page = Some(2);
+        let expected = "Title: Shipping > Abroad (page 2)\nChunk: 3\n\nContent:\nYes.";
+        assert_eq!(found.block(), expected);
+        (found.chunk.headings, found.chunk.page) = (vec![], None);
         found.chunk.question = Some("Abroad?".to_owned());
         let expected = "Title: Shipping\nChunk: 3\n\nQuestion: Abroad?\n\nAnswer: Yes.";
         assert_eq!(found.block(), expected);

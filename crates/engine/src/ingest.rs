@@ -162,13 +162,9 @@ impl Engine {
 fn fetched(url: String, content_type: Option<String>) -> Result<Content, IngestError> {
     let media_type = content_type.as_deref().unwrap_or("text/html");
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    let by_type = Format::ALL
-        .into_iter()
-        .find(|format| format.media_type().eq_ignore_ascii_case(media_type));
-    match by_type {
-        Some(Format::Html) | None if media_type.contains("html") => {
-            Ok(Content::Page { url, content_type })
-        }
+    match Format::from_media_type(media_type) {
+        Some(Format::Html) => Ok(Content::Page { url, content_type }),
+        None if media_type.contains("html") => Ok(Content::Page { url, content_type }),
         Some(format) => Ok(Content::File(format)),
         None => Err(IngestError::Unreadable(format!(
             "The address answers with {media_type}, which cannot be read."

@@ -3,10 +3,11 @@
 //!
 //! A parser that crashes, hangs or takes all memory then fails the document it was given, and nothing
 //! else. The process is `okra` itself (see [`worker`]); it gets the document on its standard input,
-//! answers on its standard output, sees none of the server's environment, and is killed, with whatever
-//! it started, when nobody waits for it any more. Formats that our own code reads line by line need no
+//! answers on its standard output, sees none of the server's secrets, and is killed, with whatever it
+//! started, when nobody waits for it any more. Formats that our own code reads line by line need no
 //! such process and are read in this one: see [`Content::is_plain`].
 
+mod ocr;
 mod wire;
 pub mod worker;
 
@@ -23,6 +24,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use crate::Engine;
 use crate::ingest::IngestError;
+pub use ocr::languages as ocr_languages;
 pub(crate) use wire::Content;
 use wire::Request;
 
@@ -36,6 +38,9 @@ pub struct Reading {
     pub time: Duration,
     /// Memory that reading one document may take, in bytes.
     pub memory_bytes: u64,
+    /// Languages of text in pictures, as tesseract names them; none for English and Korean, where
+    /// they are installed.
+    pub ocr_languages: Vec<String>,
 }
 
 impl Default for Reading {
@@ -45,6 +50,7 @@ impl Default for Reading {
             program: None,
             time: Duration::from_secs(120),
             memory_bytes: 1 << 30,
+            ocr_languages: Vec::new(),
         }
     }
 }
@@ -83,7 +89,8 @@ impl Engine {
             }
             _ => {
                 let limits = limits(reading.time);
-                let read = move || content.read(&bytes, &limits);
+                let ocr = ocr::reader(&reading.ocr_languages);
+                let read = move || content.read(&bytes, &limits, &ocr);
                 let document = tokio::task::spawn_blocking(read).await;
                 let document = document
                     .map_err(|error| Error::internal("the reading of a document stopped", error));

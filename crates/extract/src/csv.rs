@@ -17,14 +17,22 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Reads a CSV file.
 pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     let text = decode(bytes)?;
+    read_delimited(&text, delimiter(&text), limits)
+}
+
+/// Reads a file of tab-separated values.
+pub(crate) fn read_tsv(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+    read_delimited(&decode(bytes)?, b'\t', limits)
+}
+
+fn read_delimited(text: &str, delimiter: u8, limits: &Limits) -> Result<Document, ExtractError> {
     let mut sink = BlockSink::new(limits);
     let mut writer = RecordWriter::new();
     let mut record = StringRecord::new();
-    let mut reader = reader(&text, delimiter(&text));
-    while reader
-        .read_record(&mut record)
-        .map_err(|error| ExtractError::damaged(format!("it is not valid CSV ({error})")))?
-    {
+    let mut reader = reader(text, delimiter);
+    while reader.read_record(&mut record).map_err(|error| {
+        ExtractError::damaged(format!("its rows could not be told apart ({error})"))
+    })? {
         let cells: Vec<(usize, String)> = record.iter().map(str::to_owned).enumerate().collect();
         writer.row(&cells, &mut sink)?;
     }

@@ -16,6 +16,23 @@ pub enum ExtractError {
     /// A PDF whose pages are pictures.
     #[error("This PDF holds only scanned images; no text could be read.")]
     ScannedImages,
+    /// The text is in pictures, and nothing that reads pictures is there.
+    #[error(
+        "Its text is in pictures, and reading those takes tesseract, which is not installed on the \
+         server. Install it (on Debian and Ubuntu: apt install tesseract-ocr, and tesseract-ocr-kor \
+         and the like for other languages than English), then read this item again."
+    )]
+    NoOcr,
+    /// The text is in pictures of a language for which the reader of pictures has no data.
+    #[error(
+        "Its text is in pictures, and tesseract on the server knows none of the languages {0}. \
+         Install them (on Debian and Ubuntu: apt install tesseract-ocr-kor and the like) or change \
+         OKRA_OCR_LANGUAGES, then read this item again."
+    )]
+    NoOcrLanguage(String),
+    /// A book whose text is encrypted.
+    #[error("This book is protected against copying (DRM), so its text can't be read.")]
+    CopyProtected,
     /// A file that can't be opened without a password.
     #[error("This {0} is protected by a password. Remove the password and upload it again.")]
     Password(&'static str),

@@ -3,6 +3,28 @@
 /// Longest link target kept, in bytes. Longer ones carry tracking data, not an address to read.
 const MAX_TARGET_BYTES: usize = 200;
 
+/// Lines that a program wrapped as one text; a word divided by a hyphen is made whole.
+pub(crate) fn unwrapped(lines: &[&str]) -> String {
+    let mut inline = Inline::default();
+    for (place, line) in lines.iter().enumerate() {
+        let next = lines.get(place + 1);
+        let divided = line
+            .strip_suffix(['-', '\u{2010}', '\u{ad}'])
+            .filter(|word| {
+                word.ends_with(char::is_lowercase)
+                    && next.is_some_and(|next| next.starts_with(char::is_lowercase))
+            });
+        match divided {
+            Some(word) => inline.text(word),
+            None => {
+                inline.text(line);
+                inline.soft_break();
+            }
+        }
+    }
+    inline.take()
+}
+
 /// Collects the text of one block.
 #[derive(Default)]
 pub(crate) struct Inline {

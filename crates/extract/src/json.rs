@@ -1,8 +1,5 @@
-//! JSON and JSON Lines to records of `path: value` lines, in the file's own order.
-//!
-//! Each object or array inside an array is one record: that is how question lists, products and articles
-//! are exported. Paths leave out array places, which mean nothing to a reader, and start at the record's
-//! own array, so that a wrapper such as `data.items` isn't repeated on every line.
+//! JSON and JSON Lines to records: each object or array inside an array is one. Paths leave out array
+//! places, which mean nothing to a reader.
 //!
 //! Values are written as they are parsed, without a tree of the file in memory.
 
@@ -11,17 +8,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::decode::decode;
-use crate::sink::BlockSink;
-use crate::{BlockKind, Document, ExtractError, Limits};
+use crate::tree::{ShortValues, TreeWriter};
+use crate::{Document, ExtractError, Limits};
 
 /// Deepest nesting that serde_json reads; a higher limit of ours has no effect.
 const PARSER_DEPTH: usize = 126;
-
-/// Most characters of an array's values that are put on one line.
-const SHORT_VALUES_CHARS: usize = 240;
-
-/// A record is ended early beyond this many bytes.
-const MAX_OPEN_RECORD_BYTES: usize = 1 << 20;
 
 /// Reads a JSON or JSON Lines file.
 pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
@@ -31,9 +22,7 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractErr
         return Err(ExtractError::TooDeep(most));
     }
     let mut writer = Writer {
-        sink: BlockSink::new(limits),
-        path: Vec::new(),
-        record: String::new(),
+        tree: TreeWriter::new(limits),
         failure: None,
     };
     // Values may follow one another, as in JSON Lines; a single one is the common case.
@@ -55,10 +44,10 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractErr
                 error.column()
             ))
         })?;
-        scalar.into_iter().for_each(|text| writer.line(&text));
-        writer.end_record()?;
+        writer.tree.value(&scalar.unwrap_or_default())?;
+        writer.tree.end_record()?;
     }
-    Ok(writer.sink.finish())
+    writer.tree.finish()
 }
 
 /// Whether arrays and objects are nested deeper than allowed. Checked beforehand on the text, because
@@ -85,43 +74,14 @@ fn is_deeper_than(text: &str, most: usize) -> bool {
 }
 
 struct Writer<'l> {
-    sink: BlockSink<'l>,
-    /// Keys from the record's own array down to the value being read.
-    path: Vec<String>,
-    /// Lines of the open record.
-    record: String,
-    /// Why the sink refused; the parser only carries errors of its own kind.
+    tree: TreeWriter<'l>,
+    /// Why the tree refused; the parser only carries errors of its own kind.
     failure: Option<ExtractError>,
 }
 
 impl Writer<'_> {
-    fn end_record(&mut self) -> Result<(), ExtractError> {
-        let record = std::mem::take(&mut self.record);
-        self.sink.push(BlockKind::Record, &record)
-    }
-
-    fn line(&mut self, value: &str) {
-        if value.trim().is_empty() {
-            return;
-        }
-        for (place, key) in self.path.iter().enumerate() {
-            self.record.push_str(if place == 0 { "" } else { "." });
-            self.record.push_str(key);
-        }
-        self.record
-            .push_str(if self.path.is_empty() { "" } else { ": " });
-        self.record.push_str(value.trim());
-        self.record.push('\n');
-    }
-
-    /// Ends the record within the parser, and stops the parser where the limits are passed. The open
-    /// record is looked at as well: long keys repeated for each value make much of a small file.
-    fn checkpoint<E: Error>(&mut self, end: bool) -> Result<(), E> {
-        let outcome = if end || self.record.len() > MAX_OPEN_RECORD_BYTES {
-            self.end_record()
-        } else {
-            Ok(())
-        };
+    /// Stops the parser where the limits are passed.
+    fn heed<T, E: Error>(&mut self, outcome: Result<T, ExtractError>) -> Result<T, E> {
         outcome.map_err(|failure| {
             self.failure = Some(failure);
             E::custom("stopped")
@@ -186,45 +146,38 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<String>, A::Error> {
         let Self { writer, in_array } = self;
         let outer = if in_array {
-            writer.checkpoint(true)?;
-            let own = writer.path.last().cloned().into_iter().collect();
-            Some(std::mem::replace(&mut writer.path, own))
+            let outer = writer.tree.open_record();
+            Some(writer.heed(outer)?)
         } else {
             None
         };
         while let Some(key) = map.next_key::<String>()? {
-            writer.path.push(key);
+            writer.tree.key(key);
             if let Some(text) = map.next_value_seed(Value::new(writer, false))? {
-                writer.line(&text);
-                writer.checkpoint(false)?;
+                let written = writer.tree.value(&text);
+                writer.heed(written)?;
             }
-            writer.path.pop();
+            writer.tree.end_key();
         }
         if let Some(outer) = outer {
-            writer.checkpoint(true)?;
-            writer.path = outer;
+            let closed = writer.tree.close_record(outer);
+            writer.heed(closed)?;
         }
         Ok(None)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Option<String>, A::Error> {
         let writer = self.writer;
-        let mut scalars: Vec<String> = Vec::new();
-        let mut chars = 0;
+        let mut scalars = ShortValues::default();
         while let Some(element) = sequence.next_element_seed(Value::new(writer, true))? {
             // Short values share a line; a container in between has already written its own lines.
-            if let Some(text) = element {
-                chars += text.chars().count() + 2;
-                if chars > SHORT_VALUES_CHARS {
-                    writer.line(&std::mem::take(&mut scalars).join(", "));
-                    writer.checkpoint(false)?;
-                    chars = text.chars().count();
-                }
-                scalars.push(text);
+            if let Some(line) = element.and_then(|text| scalars.add(text)) {
+                let written = writer.tree.value(&line);
+                writer.heed(written)?;
             }
         }
-        writer.line(&scalars.join(", "));
-        writer.checkpoint(false)?;
+        let written = writer.tree.value(&scalars.take());
+        writer.heed(written)?;
         Ok(None)
     }
 }

@@ -7,10 +7,13 @@
 //! of their own where a panic becomes an [`ExtractError`], and each error reads as a sentence that can
 //! be shown to the person who uploaded the file.
 
+mod archive;
 mod chunk;
 mod csv;
 mod decode;
 mod document;
+mod email;
+mod epub;
 mod error;
 mod format;
 mod guard;
@@ -21,11 +24,18 @@ mod limits;
 mod list;
 mod markdown;
 mod office;
+mod opendocument;
 mod pdf;
+mod pictures;
 mod record;
+mod rtf;
 mod sink;
+mod subtitles;
 mod table;
 mod text;
+mod tree;
+mod xml;
+mod yaml;
 
 pub use chunk::{Chunk, ChunkOptions, chunk};
 pub use document::{Block, BlockKind, Document};
@@ -33,28 +43,64 @@ pub use error::ExtractError;
 pub use format::{Format, Unsupported};
 pub use html::web_page;
 pub use limits::Limits;
+pub use pictures::Ocr;
 
-/// Reads a file of a known format into text blocks.
+/// Reads a file of a known format into text blocks. Text in pictures stays unread.
 ///
 /// # Errors
 /// An [`ExtractError`] whose text says, for a person who isn't a programmer, why nothing could be
 /// read: the file is empty, damaged, protected by a password, too large for the limits, and so on.
 pub fn extract(bytes: &[u8], format: Format, limits: &Limits) -> Result<Document, ExtractError> {
+    extract_with_ocr(bytes, format, limits, None)
+}
+
+/// Reads a file of a known format into text blocks, text in pictures by `ocr`.
+///
+/// # Errors
+/// As [`extract`]; `NoOcr` where the text is in pictures and there is nothing to read them by.
+pub fn extract_with_ocr(
+    bytes: &[u8],
+    format: Format,
+    limits: &Limits,
+    ocr: Option<&Ocr>,
+) -> Result<Document, ExtractError> {
     if bytes.is_empty() {
         return Err(ExtractError::Empty);
     }
-    let document = match format {
-        Format::Text => text::read(bytes, limits),
-        Format::Markdown => markdown::read(bytes, limits),
-        Format::Html => html::read(bytes, limits),
-        Format::Pdf => pdf::read(bytes, limits),
-        Format::Docx => office::read_docx(bytes, limits),
-        Format::Xlsx => office::read_xlsx(bytes, limits),
-        Format::Csv => csv::read(bytes, limits),
-        Format::Json => json::read(bytes, limits),
-    }?;
+    let document = read(bytes, format, limits, ocr)?;
     if document.blocks.is_empty() {
         return Err(ExtractError::NoText);
     }
     Ok(document)
+}
+
+fn read(
+    bytes: &[u8],
+    format: Format,
+    limits: &Limits,
+    ocr: Option<&Ocr>,
+) -> Result<Document, ExtractError> {
+    match format {
+        Format::Text => text::read(bytes, limits),
+        Format::Markdown => markdown::read(bytes, limits),
+        Format::Html => html::read(bytes, limits),
+        Format::Pdf => pdf::read(bytes, limits, ocr),
+        Format::Docx => office::read_docx(bytes, limits),
+        Format::Pptx => office::read_pptx(bytes, limits),
+        Format::Xlsx => office::read_xlsx(bytes, limits),
+        Format::Xls => office::read_xls(bytes, limits),
+        Format::Odt | Format::Odp | Format::Ods => opendocument::read(bytes, format, limits),
+        Format::Epub => epub::read(bytes, limits),
+        Format::Rtf => rtf::read(bytes, limits),
+        Format::Csv => csv::read(bytes, limits),
+        Format::Tsv => csv::read_tsv(bytes, limits),
+        Format::Json => json::read(bytes, limits),
+        Format::Yaml => yaml::read(bytes, limits),
+        Format::Xml => xml::read(bytes, limits),
+        Format::Email => email::read(bytes, limits, ocr),
+        Format::WebVtt | Format::SubRip => subtitles::read(bytes, limits),
+        Format::Png | Format::Jpeg | Format::Gif | Format::Webp | Format::Tiff => {
+            pictures::read(bytes, limits, ocr)
+        }
+    }
 }

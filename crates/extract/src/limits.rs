@@ -12,13 +12,13 @@ pub struct Limits {
     pub max_output_chars: usize,
     /// Most pages of a PDF that are read; a longer one is refused.
     pub max_pages: usize,
-    /// Most bytes a packed file (docx, xlsx) may unpack to, all entries together.
+    /// Most bytes a packed file (docx, odt, epub and so on) may unpack to, all entries together.
     pub max_unpacked_bytes: u64,
     /// Most bytes that one byte of a packed file's entry may unpack to, once the entry is over 4 MiB.
     pub max_unpack_ratio: u64,
     /// Most entries in a packed file.
     pub max_entries: usize,
-    /// Deepest nesting of JSON values.
+    /// Deepest nesting of JSON and YAML values, XML elements and RTF groups.
     pub max_depth: usize,
     /// When the work must be over. It is checked between pages, rows and blocks, and the caller gets
     /// its answer then even when a third-party parser is still busy.

@@ -15,6 +15,28 @@ const ONE_LINE_CHARS: usize = 240;
 /// Longest text taken for a column's header.
 const MAX_HEADER_CHARS: usize = 80;
 
+/// The heading over a sheet's rows: its name, unless it is the only one and was never given a name.
+pub(crate) fn sheet_heading(name: &str, sheets: usize) -> Option<&str> {
+    let given = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    (sheets > 1 || !UNNAMED.contains(&given)).then_some(name)
+}
+
+/// What spreadsheet programs call a sheet before its number.
+const UNNAMED: &[&str] = &[
+    "",
+    "Sheet",
+    "Tabelle",
+    "Feuille",
+    "Feuil",
+    "Hoja",
+    "Foglio",
+    "Planilha",
+    "Лист",
+    "시트",
+    "シート",
+    "工作表",
+];
+
 /// Turns one sheet's rows into blocks.
 pub(crate) struct RecordWriter {
     header: Header,

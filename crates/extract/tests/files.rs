@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use okra_extract::{
-    BlockKind, ChunkOptions, Document, ExtractError, Format, Limits, chunk, extract,
+    BlockKind, ChunkOptions, Document, ExtractError, Format, Limits, Ocr, chunk, extract,
+    extract_with_ocr,
 };
 
 fn data(name: &str) -> Vec<u8> {
@@ -146,7 +147,9 @@ fn pdfs_without_readable_text_say_why() {
     );
     check_reason(
         "scanned.pdf",
-        "This PDF holds only scanned images; no text could be read.",
+        "Its text is in pictures, and reading those takes tesseract, which is not installed on the \
+         server. Install it (on Debian and Ubuntu: apt install tesseract-ocr, and tesseract-ocr-kor \
+         and the like for other languages than English), then read this item again.",
     );
 }
 
@@ -431,4 +434,134 @@ fn deeply_nested_xml_is_harmless() {
     };
     // Any answer will do; a stack overflow would end the test run.
     let _ = extract(&bytes, Format::Docx, &limits);
+}
+
+#[test]
+fn slides_keep_titles_numbers_tables_and_notes() {
+    for name in ["slides.pptx", "slides.odp"] {
+        let document = check(
+            name,
+            &[
+                "Fern Kettle Training",
+                "For the shop",
+                "Returns 반품",
+                "- Within 30 days",
+                "- In the box",
+                "Say that the label is free.",
+                "Spare parts",
+                "| Part | Price |",
+                "| Filter | 3.20 |",
+                "Prices hold until March.",
+            ],
+        );
+        assert_eq!(document.title.as_deref(), Some("Kettle training"), "{name}");
+        assert_eq!(
+            headings(&document),
+            ["Fern Kettle Training", "Returns 반품", "Spare parts"],
+            "{name}"
+        );
+        let page = |text: &str| {
+            let block = document
+                .blocks
+                .iter()
+                .find(|block| block.text.contains(text));
+            block.and_then(|block| block.page)
+        };
+        assert_eq!(page("In the box"), Some(2), "{name}");
+        assert_eq!(page("label is free"), Some(2), "{name}");
+        assert_eq!(page("Filter"), Some(3), "{name}");
+        assert!(!text(&document).contains("<number>"), "{name}");
+    }
+}
+
+#[test]
+fn documents_of_other_programs_read_like_word_documents() {
+    for name in ["guide.odt", "guide.rtf"] {
+        let document = check(
+            name,
+            &[
+                "boils one litre",
+                "1. Take the kettle off its base.\n2. Fill in cold water.",
+                "제품을 받은 날부터 30일 이내에 반품할 수 있습니다.",
+                "| Part | Number | Price |\n| --- | --- | --- |\n| Lid | FK-10 | 6.50 |\n| Filter \\| fine | FK-11 | 3.20 |",
+            ],
+        );
+        assert_eq!(
+            document.title.as_deref(),
+            Some("Fern Kettle Guide"),
+            "{name}"
+        );
+        assert_eq!(
+            headings(&document),
+            ["Fern Kettle Guide", "Filling", "반품 안내", "Spare parts"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn workbooks_of_other_programs_read_like_excels() {
+    let excel = read("parts.xlsx").expect("readable");
+    for name in ["parts.ods", "parts.xls"] {
+        let document = read(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(document.blocks, excel.blocks, "{name}");
+    }
+}
+
+#[test]
+fn books_are_read_chapter_by_chapter() {
+    let document = check(
+        "book.epub",
+        &[
+            "Returns",
+            "Within 30 days.",
+            "반품",
+            "30일 이내에 반품할 수 있습니다.",
+            "| Lid | 6.50 |",
+        ],
+    );
+    assert_eq!(document.title.as_deref(), Some("The Kettle Book"));
+    assert_eq!(headings(&document), ["Returns", "반품"]);
+}
+
+#[test]
+fn columns_are_read_one_after_the_other() {
+    let parts: Vec<String> = (1..70)
+        .flat_map(|part| {
+            [
+                format!("Part {part}"),
+                format!("Paragraph {part} begins here"),
+                format!("paragraph {part} ends here."),
+            ]
+        })
+        .collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let document = check("columns.pdf", &parts);
+    // What repeats on each page is no part of the text.
+    for running in ["Service manual", "Confidential", "of 9"] {
+        assert!(!text(&document).contains(running), "{running}");
+    }
+}
+
+#[test]
+fn scanned_pages_are_given_to_whoever_reads_pictures() {
+    let ocr = Ocr::new(|picture| {
+        assert!(picture.starts_with(b"\x89PNG") || picture.starts_with(b"\xff\xd8"));
+        Ok("Fern Kettle Guide\n\nboils one litre of wa-\nter".to_owned())
+    });
+    let bytes = data("scanned.pdf");
+    let document = extract_with_ocr(&bytes, Format::Pdf, &Limits::default(), Some(&ocr));
+    let document = document.expect("readable");
+    assert_eq!(
+        text(&document),
+        "Fern Kettle Guide\n\nboils one litre of water"
+    );
+    assert_eq!(document.blocks[1].page, Some(1));
+
+    let blind = Ocr::new(|_| Ok(String::new()));
+    let outcome = extract_with_ocr(&bytes, Format::Pdf, &Limits::default(), Some(&blind));
+    assert_eq!(outcome, Err(ExtractError::ScannedImages));
+    let late = Ocr::new(|_| Err(ExtractError::OutOfTime));
+    let outcome = extract_with_ocr(&bytes, Format::Pdf, &Limits::default(), Some(&late));
+    assert_eq!(outcome, Err(ExtractError::OutOfTime));
 }

@@ -192,12 +192,16 @@ async fn check(engine: &Engine, config: &Config) -> Result<ExitCode> {
         }
         None => "none; links are shown to copy".to_owned(),
     };
+    let pictures = match reading::ocr_languages(&config.reading.ocr_languages) {
+        Ok(languages) => format!("tesseract reads {}", languages.join(", ")),
+        Err(_) => "none; text in pictures is not read without tesseract".to_owned(),
+    };
     let (database, _) = config.database_url.split_once(':').unwrap_or_default();
     let (storage, _) = config.storage_url.split_once(':').unwrap_or_default();
     print(&format!(
         "listen     {}\ndata       {}\ndatabase   {database}, reachable\n\
          storage    {storage}, reachable\nprovider   {provider}\nembedder   {embedder}\n\
-         mail       {mail}\n\
+         mail       {mail}\npictures   {pictures}\n\
          The settings are valid.\n",
         config.listen,
         config.data_dir.display(),

@@ -53,6 +53,7 @@ struct Written {
     max_json_kb: usize,
     extract_timeout_seconds: u64,
     extract_memory_mb: u64,
+    ocr_languages: Vec<String>,
     workers: usize,
     shutdown_seconds: u64,
     visitor_messages_per_minute: NonZeroU32,
@@ -365,6 +366,7 @@ fn reading(written: &Written) -> Result<Reading> {
         program: None,
         time: Duration::from_secs(written.extract_timeout_seconds),
         memory_bytes: megabytes.saturating_mul(1024 * 1024),
+        ocr_languages: written.ocr_languages.clone(),
     })
 }
 
@@ -466,6 +468,7 @@ mod tests {
         check("OKRA_LISTEN", "8080", "address and a port");
         check("OKRA_WORKERS", "many", "whole number");
         check("OKRA_WORKERS", "0", "at least 1");
+        check("OKRA_EXTRACT_MEMORY_MB", "1", "at least 256");
         check("OKRA_LLM_FALLBACK", "guess", "extractive or error");
         check("OPENAI_BASE_URL", "localhost:11434", "http or https");
         check("OKRA_EMBEDDER", "magic", "static or openai");

@@ -15,6 +15,7 @@ async fn read_by(script: &str, time: Duration) -> Result<Document, IngestError> 
         program: None,
         time,
         memory_bytes: 300 << 20,
+        ocr_languages: Vec::new(),
     };
     let content = Content::File(Format::Pdf);
     let bytes = Bytes::from(vec![b'x'; 1 << 20]);

@@ -4,7 +4,7 @@
 use std::io::BufRead;
 use std::time::Duration;
 
-use okra_extract::{Document, ExtractError, Format, Limits};
+use okra_extract::{Document, ExtractError, Format, Limits, Ocr};
 use serde::{Deserialize, Serialize};
 
 use super::Reading;
@@ -27,14 +27,27 @@ impl Content {
     pub(super) fn is_plain(&self) -> bool {
         matches!(
             self,
-            Self::File(Format::Text | Format::Markdown | Format::Csv | Format::Json)
+            Self::File(
+                Format::Text
+                    | Format::Markdown
+                    | Format::Csv
+                    | Format::Tsv
+                    | Format::Json
+                    | Format::WebVtt
+                    | Format::SubRip
+            )
         )
     }
 
     /// Reads the document in this process.
-    pub(super) fn read(&self, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+    pub(super) fn read(
+        &self,
+        bytes: &[u8],
+        limits: &Limits,
+        ocr: &Ocr,
+    ) -> Result<Document, ExtractError> {
         match self {
-            Self::File(format) => okra_extract::extract(bytes, *format, limits),
+            Self::File(format) => okra_extract::extract_with_ocr(bytes, *format, limits, Some(ocr)),
             Self::Page { url, content_type } => {
                 okra_extract::web_page(bytes, url, content_type.as_deref(), limits)
             }
@@ -50,6 +63,7 @@ pub(super) struct Request {
     pub(super) size: usize,
     pub(super) time: Duration,
     pub(super) memory_bytes: u64,
+    pub(super) ocr_languages: Vec<String>,
 }
 
 /// Bytes of a request's line at most; addresses and names are far shorter.
@@ -62,6 +76,7 @@ impl Request {
             size,
             time: reading.time,
             memory_bytes: reading.memory_bytes,
+            ocr_languages: reading.ocr_languages.clone(),
         }
     }
 

@@ -46,7 +46,9 @@ fn run() -> std::io::Result<()> {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
     end_with_the_server(input)?;
-    let outcome = request.content.read(&bytes, &super::limits(request.time));
+    let ocr = super::ocr::reader(&request.ocr_languages);
+    let limits = super::limits(request.time);
+    let outcome = request.content.read(&bytes, &limits, &ocr);
     let mut out = BufWriter::new(std::io::stdout().lock());
     wire::write_answer(&outcome, &mut out)?;
     out.flush()?;

@@ -13,8 +13,12 @@ pub(super) enum Kind {
     /// Text that begins like a web page.
     Html,
     Pdf,
-    /// A zip archive, which docx and xlsx are.
+    /// A zip archive, which many formats are.
     Zip,
+    /// What only one readable format begins like.
+    Known(Format),
+    /// The container of Office files from before 2007, and of newer ones with a password.
+    OldOffice,
     /// A known format that can't be read, with its article.
     Foreign(&'static str),
     /// Not text, and no known format.
@@ -28,7 +32,8 @@ impl Kind {
             Self::Text | Self::Empty => Some(Format::Text),
             Self::Html => Some(Format::Html),
             Self::Pdf => Some(Format::Pdf),
-            Self::Zip | Self::Foreign(_) | Self::Binary => None,
+            Self::Known(format) => Some(format),
+            Self::Zip | Self::OldOffice | Self::Foreign(_) | Self::Binary => None,
         }
     }
 
@@ -40,6 +45,8 @@ impl Kind {
             Self::Html => "a web page",
             Self::Pdf => "a PDF",
             Self::Zip => "a zip archive",
+            Self::Known(format) => format.with_article(),
+            Self::OldOffice => "an older Office file or an Office file protected by a password",
             Self::Foreign(name) => name,
             Self::Binary => "binary data of an unknown kind",
         }
@@ -51,11 +58,20 @@ pub(super) fn kind_of(head: &[u8]) -> Kind {
     if head.is_empty() {
         return Kind::Empty;
     }
-    for &(offset, signature, name) in SIGNATURES {
-        if head
-            .get(offset..)
+    let begins = |offset: usize, signature: &[u8]| {
+        head.get(offset..)
             .is_some_and(|rest| rest.starts_with(signature))
-        {
+    };
+    for &(offset, signature, format) in KNOWN {
+        if begins(offset, signature) {
+            return Kind::Known(format);
+        }
+    }
+    if begins(0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        return Kind::OldOffice;
+    }
+    for &(offset, signature, name) in SIGNATURES {
+        if begins(offset, signature) {
             return Kind::Foreign(name);
         }
     }
@@ -81,12 +97,21 @@ pub(super) fn kind_of(head: &[u8]) -> Kind {
 /// A zip archive's own type, where its first entry names it as OpenDocument and EPUB demand.
 fn zip_kind(head: &[u8]) -> Kind {
     let first = &head[..head.len().min(200)];
-    let holds = |text: &[u8]| first.windows(text.len()).any(|window| window == text);
-    if holds(b"application/epub+zip") {
-        Kind::Foreign("an EPUB book")
-    } else if holds(b"application/vnd.oasis.opendocument") {
-        Kind::Foreign("an OpenDocument file")
-    } else if holds(b"META-INF/MANIFEST.MF") {
+    let place = |text: &[u8]| first.windows(text.len()).position(|window| window == text);
+    if let Some(start) = place(b"mimetypeapplication/") {
+        let named = &first[start + "mimetype".len()..];
+        let end = named.iter().position(|byte| !byte.is_ascii_graphic());
+        let named = String::from_utf8_lossy(&named[..end.unwrap_or(named.len())]);
+        // What follows the type is the next entry's mark.
+        let named = named.split("PK").next().unwrap_or_default();
+        if let Some(format) = Format::of_package_type(named) {
+            return Kind::Known(format);
+        }
+        if named.starts_with("application/vnd.oasis.opendocument") {
+            return Kind::Foreign("an OpenDocument file of another kind");
+        }
+    }
+    if place(b"META-INF/MANIFEST.MF").is_some() {
         Kind::Foreign("a Java archive")
     } else {
         Kind::Zip
@@ -105,17 +130,22 @@ pub(crate) fn looks_like_text(head: &[u8]) -> bool {
     !head.contains(&0) && odd_bytes * 100 <= head.len()
 }
 
+/// Offset and signature of formats that can be read and begin like no other.
+const KNOWN: &[(usize, &[u8], Format)] = &[
+    (0, b"\x89PNG\r\n\x1a\n", Format::Png),
+    (0, b"\xff\xd8\xff", Format::Jpeg),
+    (0, b"GIF87a", Format::Gif),
+    (0, b"GIF89a", Format::Gif),
+    (8, b"WEBPVP8", Format::Webp),
+    (0, b"II*\0", Format::Tiff),
+    (0, b"MM\0*", Format::Tiff),
+    (0, b"{\\rtf", Format::Rtf),
+];
+
 /// Offset, signature and name of formats that can't be read.
 const SIGNATURES: &[(usize, &[u8], &str)] = &[
-    (0, b"\x89PNG\r\n\x1a\n", "a PNG image"),
-    (0, b"\xff\xd8\xff", "a JPEG image"),
-    (0, b"GIF87a", "a GIF image"),
-    (0, b"GIF89a", "a GIF image"),
-    (8, b"WEBPVP8", "a WebP image"),
     (8, b"WAVEfmt ", "a WAV sound file"),
     (8, b"AVI LIST", "an AVI video"),
-    (0, b"II*\0", "a TIFF image"),
-    (0, b"MM\0*", "a TIFF image"),
     (0, b"\0\0\x01\0", "an icon"),
     (0, b"8BPS\0", "a Photoshop image"),
     (4, b"ftyphei", "a HEIC image"),
@@ -136,12 +166,6 @@ const SIGNATURES: &[(usize, &[u8], &str)] = &[
     (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (0, b"Rar!\x1a\x07", "a RAR archive"),
     (257, b"ustar", "a tar archive"),
-    (
-        0,
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "an older Office file (.doc, .xls, .ppt) or an Office file protected by a password",
-    ),
-    (0, b"{\\rtf", "an RTF document"),
     (0, b"%!PS", "a PostScript file"),
     (0, b"AT&TFORM", "a DjVu document"),
     (0, b"BOOKMOBI", "a Mobipocket book"),

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CAN_READ: &str = "Files that can be read: txt, md, html, pdf, docx, csv, json, xlsx.";
+const CAN_READ: &str = "Files that can be read: txt, md, html, pdf, docx, pptx, xlsx, xls, odt, odp, ods, \
+                        epub, rtf, csv, tsv, json, yaml, xml, eml, vtt, srt, png, jpg, webp, gif, \
+                        tiff.";
 
 #[track_caller]
 fn check(file_name: &str, head: &[u8], expected: Format) {
@@ -27,7 +29,7 @@ fn formats_are_found_by_extension() {
     check("page.htm", b"<p>hello", Format::Html);
     check("a.b.pdf", b"%PDF-1.7", Format::Pdf);
     check("C:\\files\\a.docx", b"PK\x03\x04", Format::Docx);
-    check("prices.tsv", b"a\tb", Format::Csv);
+    check("prices.tsv", b"a\tb", Format::Tsv);
     check("data.jsonl", b"{}", Format::Json);
     check("book.xlsx", b"PK\x03\x04", Format::Xlsx);
     check("안내문.pdf", b"%PDF-1.4", Format::Pdf);
@@ -37,16 +39,73 @@ fn formats_are_found_by_extension() {
     check("empty.pdf", b"", Format::Pdf);
 }
 
+/// The beginning of a package that names its type.
+fn package(media_type: &str) -> Vec<u8> {
+    let mut head = b"PK\x03\x04\x14\0\0\0\0\0\0\0!\0".to_vec();
+    head.extend([0; 12]);
+    head.extend(b"\x08\0\0\0mimetype");
+    head.extend(media_type.as_bytes());
+    head.extend(b"PK\x03\x04");
+    head
+}
+
+#[test]
+fn the_new_formats_are_known_by_name_and_bytes() {
+    check("slides.pptx", b"PK\x03\x04", Format::Pptx);
+    check("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format::Xls);
+    check("mail.eml", b"From: a@example.com\r\n", Format::Email);
+    check(
+        "talk.srt",
+        b"1\n00:00:01,000 --> 00:00:02,000\nHi",
+        Format::SubRip,
+    );
+    check("scan.TIF", b"II*\0", Format::Tiff);
+    // A picture of one kind named as another is read all the same.
+    check("photo.jpg", b"\x89PNG\r\n\x1a\n", Format::Jpeg);
+    check(
+        "letter.odt",
+        &package("application/vnd.oasis.opendocument.text-template"),
+        Format::Odt,
+    );
+    check_refused(
+        "letter.odt",
+        &package("application/vnd.oasis.opendocument.presentation"),
+        "The file is named .odt but its contents are an OpenDocument presentation.",
+    );
+    check_refused(
+        "drawing.odt",
+        &package("application/vnd.oasis.opendocument.graphics"),
+        "The file is named .odt but its contents are an OpenDocument file of another kind.",
+    );
+}
+
+#[test]
+fn media_types_lead_to_formats() {
+    for format in Format::ALL {
+        assert_eq!(Format::from_media_type(format.media_type()), Some(format));
+    }
+    assert_eq!(Format::from_media_type("Text/XML"), Some(Format::Xml));
+    assert_eq!(Format::from_media_type("video/mp4"), None);
+}
+
 #[test]
 fn a_name_without_extension_goes_by_its_bytes() {
     check("README", b"hello", Format::Text);
     check("Letter to Dr. Kim", b"hello", Format::Text);
     check("index", b"\xef\xbb\xbf <!doctype HTML>", Format::Html);
     check("invoice", b"%PDF-1.4", Format::Pdf);
+    check("photo", b"\x89PNG\r\n\x1a\n", Format::Png);
+    check("letter", b"{\\rtf1 x}", Format::Rtf);
+    check("book", &package("application/epub+zip"), Format::Epub);
+    check(
+        "sheet",
+        &package("application/vnd.oasis.opendocument.spreadsheet"),
+        Format::Ods,
+    );
     check_refused(
-        "photo",
-        b"\x89PNG\r\n\x1a\n",
-        "This is a PNG image, which can't be read.",
+        "sound",
+        b"OggS\0",
+        "This is an Ogg sound file, which can't be read.",
     );
 }
 
@@ -85,8 +144,8 @@ fn a_mismatch_names_both_kinds() {
     check_refused(
         "secret.xlsx",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "The file is named .xlsx but its contents are an older Office file (.doc, .xls, .ppt) or an \
-         Office file protected by a password.",
+        "The file is named .xlsx but its contents are an older Office file or an Office file protected \
+         by a password.",
     );
 }
 
@@ -95,8 +154,7 @@ fn other_formats_are_refused_by_name() {
     check_refused(
         "letter.doc",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "This is an older Office file (.doc, .xls, .ppt) or an Office file protected by a password, \
-         which can't be read.",
+        "This is a .doc file, which can't be read.",
     );
     check_refused(
         "setup.exe",
@@ -114,9 +172,9 @@ fn other_formats_are_refused_by_name() {
         "This is a .py file, which can't be read.",
     );
     check_refused(
-        "slides.pptx",
+        "slides.key",
         b"PK\x03\x04",
-        "This is a .pptx file, which can't be read.",
+        "This is a .key file, which can't be read.",
     );
     check_refused(
         ".env",

@@ -4,9 +4,8 @@
 use std::collections::HashMap;
 
 use super::lines::{Cell, Line};
-use crate::inline::Inline;
 use crate::sink::BlockSink;
-use crate::{BlockKind, ExtractError, table};
+use crate::{BlockKind, ExtractError, inline, table};
 
 /// A heading is at least this much larger than the text, or this much when it is bold.
 const HEADING_RATIO: f32 = 1.2;
@@ -19,9 +18,12 @@ const MAX_BOLD_HEADING_CHARS: usize = 70;
 /// Distance between lines, compared to the usual one, from which a new paragraph begins.
 const PARAGRAPH_GAP: f32 = 1.2;
 
-/// Puts the blocks that the lines make up into a sink.
-pub(super) fn read_into(lines: &[Line], sink: &mut BlockSink<'_>) -> Result<(), ExtractError> {
-    let style = Style::of(lines);
+/// Puts the blocks that a page's lines make up into a sink.
+pub(super) fn read_into(
+    lines: &[Line],
+    style: &Style,
+    sink: &mut BlockSink<'_>,
+) -> Result<(), ExtractError> {
     let mut rest = lines;
     while let Some(first) = rest.first() {
         sink.set_page(first.page);
@@ -34,7 +36,7 @@ pub(super) fn read_into(lines: &[Line], sink: &mut BlockSink<'_>) -> Result<(), 
             sink.push(BlockKind::Heading(level), &text.join(" "))?;
             used
         } else if list_item(&first.text()).is_some() {
-            push_list(rest, &style, sink)?
+            push_list(rest, style, sink)?
         } else {
             let used = style.paragraph_lines(rest);
             sink.push(BlockKind::Paragraph, &joined(&rest[..used]))?;
@@ -46,7 +48,7 @@ pub(super) fn read_into(lines: &[Line], sink: &mut BlockSink<'_>) -> Result<(), 
 }
 
 /// What is usual in a document.
-struct Style {
+pub(super) struct Style {
     body_size: f32,
     /// Distance of baselines in units of the font size.
     pitch: f32,
@@ -55,10 +57,11 @@ struct Style {
 }
 
 impl Style {
-    fn of(lines: &[Line]) -> Self {
+    /// Looks at all pages.
+    pub(super) fn of(pages: &[Vec<Line>]) -> Self {
         let mut sizes: HashMap<i32, usize> = HashMap::new();
         let mut pitches: HashMap<i32, usize> = HashMap::new();
-        for line in lines {
+        for line in pages.iter().flatten().filter(|line| !line.is_artifact) {
             let chars: usize = line
                 .cells
                 .iter()
@@ -67,13 +70,9 @@ impl Style {
             *sizes.entry(tenths(line.size)).or_default() += chars;
         }
         let body = most_common(&sizes).unwrap_or(100);
-        for pair in lines.windows(2) {
+        for pair in pages.iter().flat_map(|page| page.windows(2)) {
             let distance = pair[0].y - pair[1].y;
-            if pair[0].page == pair[1].page
-                && distance > 0.0
-                && tenths(pair[0].size) == body
-                && tenths(pair[1].size) == body
-            {
+            if distance > 0.0 && tenths(pair[0].size) == body && tenths(pair[1].size) == body {
                 *pitches
                     .entry(tenths(distance * 10.0 / pair[0].size.max(1.0)) / 5)
                     .or_default() += 1;
@@ -87,14 +86,20 @@ impl Style {
                 .clamp(1.0, 2.2),
             heading_sizes: Vec::new(),
         };
-        style.heading_sizes = lines
+        style.heading_sizes = pages
             .iter()
-            .filter(|line| style.is_large(line))
+            .flatten()
+            .filter(|line| !line.is_artifact && style.is_large(line))
             .map(|line| tenths(line.size))
             .collect();
         style.heading_sizes.sort_unstable_by(|a, b| b.cmp(a));
         style.heading_sizes.dedup();
         style
+    }
+
+    /// Size of the text in points.
+    pub(super) fn body_size(&self) -> f32 {
+        self.body_size
     }
 
     fn is_large(&self, line: &Line) -> bool {
@@ -221,27 +226,10 @@ fn nearest(columns: &[Cell], cell: &Cell) -> usize {
         .unwrap_or(0)
 }
 
-/// Lines wrapped by the producer as one text; a word divided by a hyphen is made whole.
+/// Lines wrapped by the producer as one text.
 fn joined(lines: &[Line]) -> String {
-    let mut inline = Inline::default();
-    for (place, line) in lines.iter().enumerate() {
-        let text = line.text();
-        let next = lines.get(place + 1).map(Line::text);
-        let divided = text.strip_suffix(['-', '\u{2010}']).filter(|word| {
-            word.ends_with(char::is_lowercase)
-                && next
-                    .as_deref()
-                    .is_some_and(|next| next.starts_with(char::is_lowercase))
-        });
-        match divided {
-            Some(word) => inline.text(word),
-            None => {
-                inline.text(&text);
-                inline.soft_break();
-            }
-        }
-    }
-    inline.take()
+    let texts: Vec<String> = lines.iter().map(Line::text).collect();
+    inline::unwrapped(&texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Takes a run of list items, wrapped lines included, and says how many lines it took.

@@ -1,5 +1,6 @@
 //! Pieces of text on a page to lines of cells.
 
+use pdf_oxide::extractors::text::{ArtifactType, PaginationSubtype};
 use pdf_oxide::layout::{FontWeight, TextSpan};
 
 /// Gaps in units of the font size: from here on a gap is a space …
@@ -22,6 +23,9 @@ pub(super) struct Line {
     pub(super) size: f32,
     /// Whether all of it is bold.
     pub(super) is_bold: bool,
+    /// Whether it is marked as no part of the text: a page number, a watermark. It isn't read, and still
+    /// tells what else repeats.
+    pub(super) is_artifact: bool,
 }
 
 /// A text within a line.
@@ -39,22 +43,24 @@ impl Line {
         texts.join(" ").trim().to_owned()
     }
 
+    /// How much text it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.cells.iter().map(|cell| cell.text.len()).sum()
+    }
+
     /// Left edge of the line.
     pub(super) fn left(&self) -> f32 {
         self.cells.first().map_or(0.0, |cell| cell.left)
     }
 }
 
-/// The lines of a page in reading order. Running headers and footers stay in: pdf_oxide marks them, but
-/// takes chapter headings at the top of pages ("Chapter 1", "Chapter 2") for them as well.
+/// The lines of a page in reading order. Running headers and footers stay in: pdf_oxide finds some, but
+/// takes chapter headings at the top of pages ("Chapter 1", "Chapter 2") for them as well; see `running`.
 pub(super) fn on_page(page: u32, spans: &[TextSpan]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for span in spans {
         let place = [span.bbox.x, span.bbox.y, span.bbox.width, span.font_size];
-        if span.artifact_type.is_some()
-            || span.text.is_empty()
-            || !place.iter().all(|value| value.is_finite())
-        {
+        if span.text.is_empty() || !place.iter().all(|value| value.is_finite()) {
             continue;
         }
         match lines.last_mut() {
@@ -66,6 +72,7 @@ pub(super) fn on_page(page: u32, spans: &[TextSpan]) -> Vec<Line> {
                 y: span.bbox.y,
                 size: span.font_size,
                 is_bold: is_bold(span),
+                is_artifact: is_artifact(span),
             }),
         }
     }
@@ -76,7 +83,9 @@ pub(super) fn on_page(page: u32, spans: &[TextSpan]) -> Vec<Line> {
 fn continues(line: &Line, span: &TextSpan) -> bool {
     let size = line.size.max(span.font_size).max(1.0);
     let right = line.cells.last().map_or(0.0, |cell| cell.right);
-    (line.y - span.bbox.y).abs() < 0.4 * size && span.bbox.x > right - 0.7 * size
+    line.is_artifact == is_artifact(span)
+        && (line.y - span.bbox.y).abs() < 0.4 * size
+        && span.bbox.x > right - 0.7 * size
 }
 
 fn extend(line: &mut Line, span: &TextSpan) {
@@ -116,6 +125,15 @@ fn cell(span: &TextSpan) -> Cell {
         left: span.bbox.x,
         right: span.bbox.x + span.bbox.width,
     }
+}
+
+/// Whether a piece is marked as no text. What pdf_oxide marks as "other" it has only guessed, from a few
+/// words that stand in the same place on another page.
+fn is_artifact(span: &TextSpan) -> bool {
+    let guess = ArtifactType::Pagination(PaginationSubtype::Other);
+    span.artifact_type
+        .as_ref()
+        .is_some_and(|kind| *kind != guess)
 }
 
 fn is_bold(span: &TextSpan) -> bool {

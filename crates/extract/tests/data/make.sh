@@ -26,6 +26,10 @@ cp parts-raw.xlsx "$work/parts.xlsx"
 office ods "$work/parts.xlsx"
 office xlsx "$work/parts.ods"
 mv "$work/parts.xlsx" parts.xlsx
+office "xls:MS Excel 97" parts.xlsx
+office rtf guide.docx
+office odp slides.pptx
+cp "$work/guide.odt" "$work/guide.rtf" "$work/parts.ods" "$work/parts.xls" "$work/slides.odp" .
 
 qpdf --linearize --object-streams=generate guide-writer.pdf guide-linear.pdf
 qpdf --encrypt open-sesame owner 256 -- guide-writer.pdf locked.pdf

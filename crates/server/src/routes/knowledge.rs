@@ -89,7 +89,9 @@ pub enum NewItems {
 #[derive(Debug, ToSchema)]
 #[allow(dead_code)] // Only its schema is used.
 pub struct FilesForm {
-    /// One or more files: txt, md, html, pdf, docx, csv, json or xlsx.
+    /// One or more files: txt, md, html, pdf, docx, pptx, xlsx, xls, odt, odp, ods, epub, rtf, csv, tsv,
+    /// json, yaml, xml, eml, vtt or srt, and, where the server has tesseract, png, jpg, webp, gif or
+    /// tiff.
     #[schema(value_type = Vec<String>, format = Binary)]
     files: Vec<String>,
 }

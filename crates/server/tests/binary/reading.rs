@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use zip::write::SimpleFileOptions;
 
-use crate::okra::{Okra, PATIENCE};
+use crate::okra::{Okra, PATIENCE, workspace_file};
 
 /// A Word document of so many short paragraphs; reading it takes far more memory than its size.
 fn long_document(paragraphs: usize) -> Vec<u8> {
@@ -70,6 +70,41 @@ async fn a_document_that_takes_all_memory_fails_alone() {
     }
 }
 
+#[tokio::test]
+async fn text_in_pictures_is_read_where_tesseract_is_installed() {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let is_installed =
+        std::env::split_paths(&path).any(|folder| folder.join("tesseract").is_file());
+    for (path, is_found) in [("/nowhere", false), (&*path, is_installed)] {
+        let mut okra = Okra::new().with("PATH", path);
+        let server = okra.serve_with_key().await;
+        let bot = server.chatbot("Bot").await;
+        let scan = workspace_file("crates/extract/tests/data/scanned.pdf");
+        let scan = std::fs::read(scan).expect("a file of this repository");
+        let (status, body) = server.send(server.upload(&bot, "scan.pdf", scan)).await;
+        assert_eq!(status, 202, "{body}");
+        let is_over = |item: &Value| item["status"] == "ready" || item["status"] == "failed";
+        let items = server
+            .items_when(&bot, |items| items.iter().all(is_over))
+            .await;
+        if is_found {
+            assert_eq!(items[0]["status"], "ready", "{}", items[0]);
+            let ask = server.request(
+                "POST",
+                &format!("/api/external/chatbot/{bot}/query-knowledge"),
+            );
+            let (status, found) = server
+                .send(ask.json(&json!({"query": "fern kettle"})))
+                .await;
+            assert_eq!(status, 200, "{found}");
+            assert!(found.to_string().contains("Fern Kettle Guide"), "{found}");
+        } else {
+            let reason = items[0]["error"].as_str().unwrap_or_default();
+            assert!(reason.contains("apt install tesseract-ocr"), "{}", items[0]);
+        }
+    }
+}
+
 /// A process that reads, and what it was asked.
 async fn reader(size: usize, bytes: &[u8]) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_okra"))
@@ -86,6 +121,7 @@ async fn reader(size: usize, bytes: &[u8]) -> Child {
         "size": size,
         "time": {"secs": 600, "nanos": 0},
         "memory_bytes": 4_u64 << 30,
+        "ocr_languages": [],
     });
     let mut stdin = child.stdin.take().expect("piped");
     let line = format!("{request}\n");

@@ -431,8 +431,8 @@ async fn pages_that_fail_say_why(stage: Stage) {
     let site = MockSite::start().await;
     site.put("/empty", Page::html(""));
     site.put(
-        "/picture",
-        Page::typed("image/png", b"\x89PNG\r\n\x1a\n".to_vec()),
+        "/film",
+        Page::typed("video/mp4", b"\0\0\0\x18ftypisom".to_vec()),
     );
     site.put("/broken", Page::html("<p>x</p>").with_status(503));
     site.put("/endless", Page::endless("<p>and so on</p>".repeat(1_000)));
@@ -445,7 +445,7 @@ async fn pages_that_fail_say_why(stage: Stage) {
     for (path, reason) in [
         ("/missing", "There is no page at this address."),
         ("/empty", "is empty."),
-        ("/picture", "image/png"),
+        ("/film", "video/mp4"),
         ("/endless", "larger than 1 MB"),
         ("/broken", "503"),
     ] {

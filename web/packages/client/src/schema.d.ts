@@ -1742,7 +1742,11 @@ export interface components {
         };
         /** @description Files to be uploaded. */
         FilesForm: {
-            /** @description One or more files: txt, md, html, pdf, docx, csv, json or xlsx. */
+            /**
+             * @description One or more files: txt, md, html, pdf, docx, pptx, xlsx, xls, odt, odp, ods, epub, rtf, csv, tsv,
+             *     json, yaml, xml, eml, vtt or srt, and, where the server has tesseract, png, jpg, webp, gif or
+             *     tiff.
+             */
             files: string[];
         };
         /** @description A passage that came first. */

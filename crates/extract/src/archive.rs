@@ -1,5 +1,6 @@
-//! Checks the packing of an Office file before any parser sees it: a zip bomb is refused by its
-//! directory where that is honest, and by unpacking it into nothing where it isn't.
+//! Checks the packing of a packed file (Office, OpenDocument, EPUB) before any parser sees it: a zip bomb
+//! is refused by its directory where that is honest, and by unpacking it into nothing where it isn't. An
+//! archive in the archive is a part like others, and never opened.
 
 use std::io::{Cursor, Read};
 
@@ -11,19 +12,16 @@ use crate::{ExtractError, Format, Limits};
 /// Entries up to this size are never refused for their ratio; blank XML packs a thousand times.
 const RATIO_FLOOR_BYTES: u64 = 4 << 20;
 
-/// Which kind of package a file's name promises.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Package {
-    Word,
-    Excel,
-}
-
-/// Checks number, sizes, ratios and kind of the entries of a package.
+/// Opens a package once number, sizes, ratios and kind of its entries have been checked.
 ///
 /// # Errors
 /// `Damaged` where it is no sound zip archive, `WrongContent` where it is another kind of package,
 /// `TooLarge` over the limits, `OutOfTime` past the deadline.
-pub(super) fn check(bytes: &[u8], package: Package, limits: &Limits) -> Result<(), ExtractError> {
+pub(crate) fn open<'b>(
+    bytes: &'b [u8],
+    format: Format,
+    limits: &Limits,
+) -> Result<ZipArchive<Cursor<&'b [u8]>>, ExtractError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| reason(&error))?;
     if archive.len() > limits.max_entries {
         return Err(ExtractError::too_large(format!(
@@ -32,7 +30,7 @@ pub(super) fn check(bytes: &[u8], package: Package, limits: &Limits) -> Result<(
             limits.max_entries
         )));
     }
-    check_kind(&archive, package)?;
+    check_kind(&mut archive, format)?;
     let mut declared = 0_u64;
     for index in 0..archive.len() {
         let entry = archive
@@ -46,37 +44,49 @@ pub(super) fn check(bytes: &[u8], package: Package, limits: &Limits) -> Result<(
     if declared > limits.max_unpacked_bytes {
         return Err(too_large(limits));
     }
-    check_real_sizes(&mut archive, limits)
+    check_real_sizes(&mut archive, limits)?;
+    Ok(archive)
 }
 
-fn check_kind(archive: &ZipArchive<Cursor<&[u8]>>, package: Package) -> Result<(), ExtractError> {
+fn check_kind(
+    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    expected: Format,
+) -> Result<(), ExtractError> {
+    let found = kind(archive);
+    if found == Some(expected) {
+        return Ok(());
+    }
+    let found = found.map_or("a zip archive of other files", Format::with_article);
+    Err(ExtractError::WrongContent { expected, found })
+}
+
+/// What a package is: by the type it names itself, or by a folder that all of its kind have.
+fn kind(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Option<Format> {
+    let mut named = String::new();
+    if let Ok(entry) = archive.by_name("mimetype") {
+        // One that is no text names nothing.
+        let _ = entry.take(MAX_TYPE_BYTES).read_to_string(&mut named);
+    }
+    if let Some(format) = Format::of_package_type(named.trim()) {
+        return Some(format);
+    }
     let holds = |folder: &str| {
         archive
             .file_names()
             .any(|name| name.is_ok_and(|name| name.starts_with(folder)))
     };
-    let found = if holds("word/") {
-        Some(Package::Word)
-    } else if holds("xl/") {
-        Some(Package::Excel)
-    } else {
-        None
-    };
-    if found == Some(package) {
-        return Ok(());
-    }
-    let expected = match package {
-        Package::Word => Format::Docx,
-        Package::Excel => Format::Xlsx,
-    };
-    let found = match found {
-        Some(Package::Word) => Format::Docx.with_article(),
-        Some(Package::Excel) => Format::Xlsx.with_article(),
-        None if holds("ppt/") => "a PowerPoint presentation",
-        None => "a zip archive of other files",
-    };
-    Err(ExtractError::WrongContent { expected, found })
+    [
+        ("word/", Format::Docx),
+        ("xl/", Format::Xlsx),
+        ("ppt/", Format::Pptx),
+        ("META-INF/container.xml", Format::Epub),
+    ]
+    .into_iter()
+    .find_map(|(folder, format)| holds(folder).then_some(format))
 }
+
+/// Longest type that a package may name itself, in bytes.
+const MAX_TYPE_BYTES: u64 = 100;
 
 /// Unpacks every entry into nothing and counts. Sizes in a directory are only claims, and entries of a
 /// bomb may share the same packed bytes.
