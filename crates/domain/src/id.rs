@@ -56,6 +56,8 @@ ids! {
     ChatbotId
     /// Names a knowledge item: one file, page, text or Q&A pair.
     ItemId
+    /// Names a source: a site, feed, folder or bucket whose pages are knowledge items.
+    SourceId
     /// Names a session: one visitor's conversation with one chatbot.
     SessionId
     /// Names a message of a session.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chatbot::at_most;
 use crate::error::{Error, Result};
-use crate::{ChatbotId, ItemId, OrganizationId, Timestamp};
+use crate::{ChatbotId, ItemId, OrganizationId, SourceId, Timestamp};
 
 /// What an item is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -181,6 +181,8 @@ pub struct Item {
     pub enabled: bool,
     /// Where its content comes from.
     pub source: Source,
+    /// The source that keeps it fresh; `None` where it was added by itself.
+    pub source_id: Option<SourceId>,
     /// Size of the content, in bytes.
     pub size_bytes: i64,
     /// Chunks that can be found.
@@ -217,6 +219,7 @@ impl Item {
             enabled: true,
             size_bytes: source.typed_bytes(),
             source,
+            source_id: None,
             chunks: 0,
             characters: 0,
             created_at: now,
@@ -228,6 +231,10 @@ impl Item {
     /// This item with `change` applied, and whether its content must be read anew.
     pub fn changed(&self, change: ItemChange, now: Timestamp) -> Result<(Self, bool)> {
         let mut next = self.clone();
+        if let (Some(_), Some(_)) = (self.source_id, &change.url) {
+            let problem = "this page belongs to a source, which follows its address itself";
+            return Err(Error::invalid_field("url", problem));
+        }
         if let Some(title) = change.title {
             next.title = parse_title(&title)?;
         }

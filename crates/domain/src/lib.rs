@@ -14,12 +14,13 @@ pub mod person;
 pub mod provider;
 pub mod secret;
 pub mod session;
+pub mod source;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, ErrorKind, FieldProblem};
 pub use id::{
     ApiKeyId, ChatbotId, EvalId, EvalRunId, ItemId, JobId, LinkId, MessageId, OrganizationId,
-    PersonId, SessionId,
+    PersonId, SessionId, SourceId,
 };
 pub use page::{Page, PageRequest};
 pub use secret::Secret;

@@ -18,7 +18,8 @@ use bytes::{Bytes, BytesMut};
 use okra_ai::Reach;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
+    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER,
 };
 use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
@@ -29,6 +30,9 @@ pub use error::{FetchError, FetchErrorKind};
 
 /// The longest address that is followed, in bytes.
 const MAX_URL: usize = 8 * 1024;
+
+/// What Okra calls itself to the sites that it reads; robots.txt knows it as `okra`.
+const USER_AGENT: &str = concat!("okra/", env!("CARGO_PKG_VERSION"));
 
 /// What a fetch may take, and where it may go beyond the public internet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,26 @@ pub struct Fetched {
     pub etag: Option<String>,
     /// Its `Last-Modified` as sent.
     pub last_modified: Option<String>,
+}
+
+/// What is known of a page from the last time, so that one that has not changed is not sent again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Its `ETag`.
+    pub etag: Option<String>,
+    /// Its `Last-Modified`.
+    pub last_modified: Option<String>,
+}
+
+/// What one request for a page was answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The page.
+    Page(Fetched),
+    /// It is as it was.
+    Unchanged,
+    /// It is elsewhere.
+    Moved(Url),
 }
 
 /// Which addresses something may connect to, beside the public internet.
@@ -115,22 +139,53 @@ impl Fetcher {
             .unwrap_or_else(|_| Err(FetchError::of(FetchErrorKind::Timeout)))
     }
 
+    /// Asks for `url` once, following no redirect: whoever crawls decides about each hop.
+    pub async fn ask(&self, url: &Url, known: &Known) -> Result<Answer, FetchError> {
+        let asked = async {
+            let url = permitted(url.clone())?;
+            self.ask_once(url, known).await
+        };
+        tokio::time::timeout(self.policy.timeout, asked)
+            .await
+            .unwrap_or_else(|_| Err(FetchError::of(FetchErrorKind::Timeout)))
+    }
+
     async fn follow(&self, url: &str) -> Result<Fetched, FetchError> {
         let mut url = parsed(url)?;
         for _ in 0..=self.policy.max_redirects {
-            let response = self
-                .client_for(&url)?
-                .get(url.clone())
-                .header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")
-                .send()
-                .await
-                .map_err(|error| error::unsent(&url, &error))?;
-            match redirect(&url, &response)? {
-                Some(next) => url = next,
-                None => return self.read(url, response).await,
+            match self.ask_once(url.clone(), &Known::default()).await? {
+                Answer::Page(page) => return Ok(page),
+                Answer::Moved(next) => url = next,
+                // Nothing was said to be known.
+                Answer::Unchanged => return Err(FetchError::of(FetchErrorKind::Status(304))),
             }
         }
         Err(FetchError::of(FetchErrorKind::TooManyRedirects))
+    }
+
+    async fn ask_once(&self, url: Url, known: &Known) -> Result<Answer, FetchError> {
+        let mut request = self
+            .client_for(&url)?
+            .get(url.clone())
+            .header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8");
+        // What was sent to us goes back as it came; what is no header value was none.
+        for (name, value) in [
+            (IF_NONE_MATCH, &known.etag),
+            (IF_MODIFIED_SINCE, &known.last_modified),
+        ] {
+            if let Some(Ok(value)) = value.as_deref().map(HeaderValue::from_str) {
+                request = request.header(name, value);
+            }
+        }
+        let response = request.send().await;
+        let response = response.map_err(|error| error::unsent(&url, &error))?;
+        if response.status().as_u16() == 304 && *known != Known::default() {
+            return Ok(Answer::Unchanged);
+        }
+        match redirect(&url, &response)? {
+            Some(next) => Ok(Answer::Moved(next)),
+            None => self.read(url, response).await.map(Answer::Page),
+        }
     }
 
     /// The client that may connect to this address, if any may.
@@ -154,7 +209,8 @@ impl Fetcher {
     async fn read(&self, url: Url, mut response: Response) -> Result<Fetched, FetchError> {
         let status = response.status();
         if !status.is_success() {
-            return Err(FetchError::of(FetchErrorKind::Status(status.as_u16())));
+            let error = FetchError::of(FetchErrorKind::Status(status.as_u16()));
+            return Err(error.not_before(header(&response, RETRY_AFTER)));
         }
         // What could be decompressed has lost this header; what is left could not be.
         if let Some(encoding) = header(&response, CONTENT_ENCODING)
@@ -213,7 +269,7 @@ fn client(policy: &FetchPolicy) -> ClientBuilder {
         .http1_max_headers(100)
         .http2_max_header_list_size(64 * 1024)
         .pool_max_idle_per_host(1)
-        .user_agent(concat!("okra/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
 }
 
 fn built(builder: ClientBuilder) -> Result<Client, FetchError> {

@@ -52,11 +52,22 @@ impl Engine {
             Source::Url { url } => self.read_page(url).await?,
             Source::File { file_name, .. } => self.read_file(item, file_name.clone()).await?,
         };
-        let mut done = chunked(&document, size, own_title(item, &document));
+        self.take_in(item, &document, size).await
+    }
+
+    /// Makes a document that was read searchable chunks, as [`Engine::read_item`] does.
+    pub(crate) async fn take_in(
+        &self,
+        item: &Item,
+        document: &Document,
+        size: usize,
+    ) -> Result<Ingested, IngestError> {
+        let mut done = chunked(document, size, own_title(item, document));
         self.embed_chunks(item, &mut done).await?;
         if !matches!(item.source, Source::Text { .. }) {
-            done.text_file = Some(self.keep_text(item, &document).await?);
+            done.text_file = Some(self.keep_text(item, document).await?);
         }
+        done.embedding_space = self.embedding_space();
         Ok(done)
     }
 
@@ -159,7 +170,7 @@ impl Engine {
 }
 
 /// What a page that was fetched is: HTML mostly, else a document by its type.
-fn fetched(url: String, content_type: Option<String>) -> Result<Content, IngestError> {
+pub(crate) fn fetched(url: String, content_type: Option<String>) -> Result<Content, IngestError> {
     let media_type = content_type.as_deref().unwrap_or("text/html");
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     match Format::from_media_type(media_type) {
@@ -172,7 +183,7 @@ fn fetched(url: String, content_type: Option<String>) -> Result<Content, IngestE
     }
 }
 
-fn page_error(error: FetchError) -> IngestError {
+pub(crate) fn page_error(error: FetchError) -> IngestError {
     if error.retryable() {
         IngestError::Later(Error::new(
             okra_domain::ErrorKind::Unavailable,

@@ -14,6 +14,7 @@ mod prompt;
 mod providers;
 pub mod reading;
 mod retrieve;
+pub mod sources;
 mod tokens;
 pub mod upload;
 pub mod worker;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub gate: Gate,
     /// Fetches user-given addresses.
     pub fetcher: Fetcher,
+    /// Folders and buckets that sources may name.
+    pub places: sources::Places,
     /// Limits and choices.
     pub options: Options,
 }
@@ -108,6 +111,8 @@ pub struct Engine {
     indexes: Indexes,
     /// Organizations' own providers.
     models: providers::Models,
+    /// What the sites that are being read asked of crawlers.
+    robots: sources::RobotsCache,
     /// Tells waiting workers that there is a job.
     jobs: Notify,
     /// Turns that visitors may come back to.
@@ -124,6 +129,7 @@ impl Engine {
         Arc::new(Self {
             indexes: Indexes::new(parts.options.index_cache_bytes),
             models: providers::Models::default(),
+            robots: sources::RobotsCache::default(),
             parts,
             jobs: Notify::new(),
             live: live::LiveTurns::default(),
@@ -135,6 +141,11 @@ impl Engine {
     /// The store, for plain reads and writes.
     pub fn store(&self) -> &Store {
         &self.parts.store
+    }
+
+    /// Folders and buckets that sources may name.
+    pub fn places(&self) -> &sources::Places {
+        &self.parts.places
     }
 
     /// Memory that search indexes take just now, in bytes.

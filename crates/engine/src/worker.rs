@@ -18,7 +18,7 @@ const RENEW: Duration = Duration::from_secs(5);
 /// How often an idle worker looks for jobs that another process stored.
 const POLL: Duration = Duration::from_secs(1);
 /// How often a job is begun before it is given up.
-const MAX_ATTEMPTS: i64 = 5;
+pub(crate) const MAX_ATTEMPTS: i64 = 5;
 
 /// What became of the job that a step took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,9 +115,11 @@ impl Worker {
                 }
             },
             Task::Ingest(item) => self.ingest(job, *item).await?,
+            Task::Sync(source) => self.engine.sync_step(job, *source).await?,
         };
         let name = match job.task {
             Task::Ingest(_) => "ingest",
+            Task::Sync(_) => "sync",
             Task::DeleteBlobs(_) => "delete_blobs",
         };
         let outcome = format!("{step:?}").to_lowercase();
@@ -183,12 +185,12 @@ impl Worker {
 }
 
 /// 2, 8, 32, 128 seconds: quick for a hiccup, patient with an outage.
-fn delay(attempts: i64) -> Duration {
+pub(crate) fn delay(attempts: i64) -> Duration {
     let exponent = u32::try_from(attempts.clamp(1, 5) - 1).unwrap_or(0);
     Duration::from_secs(2 * 4_u64.pow(exponent))
 }
 
-fn log(what: &str, error: &Error) {
+pub(crate) fn log(what: &str, error: &Error) {
     let cause = error.source.as_ref().map(ToString::to_string);
     tracing::warn!(%error, cause, "{what}");
 }

@@ -6,6 +6,7 @@
 //! block-level tag ends the block before it.
 
 mod blocks;
+mod links;
 mod page;
 mod sanitize;
 
@@ -17,6 +18,7 @@ use crate::decode::decode_labelled;
 use crate::sink::BlockSink;
 use crate::{Document, ExtractError, Limits};
 
+pub use links::{PageLinks, page_links};
 pub use page::web_page;
 
 /// Reads an uploaded HTML file: the whole body without navigation, scripts and styles.

@@ -30,6 +30,7 @@ mod pictures;
 mod record;
 mod rtf;
 mod sink;
+pub mod site;
 mod subtitles;
 mod table;
 mod text;

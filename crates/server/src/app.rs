@@ -14,8 +14,10 @@ use okra_ai::embed::static_model::StaticEmbedder;
 use okra_domain::Clock;
 use okra_domain::provider::OPENAI_URL;
 use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
+use okra_engine::sources::Places;
 use okra_engine::{Engine, Fusion, Options, Parts};
 use okra_store::Store;
+use okra_store::buckets::Buckets;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
@@ -106,8 +108,12 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         allow: config.fetch_allow.clone(),
         ..FetchPolicy::default()
     })?;
+    let buckets = Buckets::new(config.bucket_allow.clone(), aws_variables())
+        .context("bucket_allow (OKRA_BUCKET_ALLOW)")?;
+    let folders = config.folder_allow.clone();
     Ok(Engine::new(Parts {
         store,
+        places: Places::new(folders, buckets, config.max_upload_bytes),
         embedder,
         fusion,
         chat_model: Arc::new(ChatModel::new(model)?),
@@ -124,6 +130,14 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             ..Options::default()
         },
     }))
+}
+
+/// What reaches buckets. Names and values that are no Unicode are none of AWS's.
+fn aws_variables() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("AWS_"))
+        .collect()
 }
 
 /// Makes a folder that only this user may look into: it holds conversations and keys. One that is

@@ -7,6 +7,7 @@ mod ingest;
 mod keys;
 mod people;
 mod serve;
+mod sources;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,9 @@ enum Command {
     /// Look at chatbots
     #[command(subcommand)]
     Chatbots(chatbots::Command),
+    /// Have whole sites, feeds and folders read, and kept fresh
+    #[command(subcommand)]
+    Sources(sources::Command),
     /// Add files or folders to a chatbot's knowledge, and wait until they are read
     Ingest {
         /// The chatbot's id or slug
@@ -164,6 +168,7 @@ async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Re
         Command::Keys(command) => keys::run(engine.store(), command).await,
         Command::People(command) => people::run(engine.store(), config, command).await,
         Command::Chatbots(command) => chatbots::run(engine.store(), command).await,
+        Command::Sources(command) => sources::run(engine, command).await,
         Command::Ingest { chatbot, paths } => ingest::run(engine, config, &chatbot, paths).await,
         Command::Ask { chatbot, question } => ask::run(engine, &chatbot, question).await,
         Command::Eval(eval) => eval::run(engine, eval).await,

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -69,6 +69,8 @@ struct Written {
     fetch_allow: Vec<String>,
     fetch_max_mb: usize,
     fetch_timeout_seconds: u64,
+    folder_allow: Vec<PathBuf>,
+    bucket_allow: Vec<String>,
     log: String,
     log_format: String,
 }
@@ -127,6 +129,10 @@ pub struct Config {
     pub fetch_max_bytes: usize,
     /// How long a fetch may take.
     pub fetch_time: Duration,
+    /// Folders of the server that sources may name.
+    pub folder_allow: Vec<PathBuf>,
+    /// Buckets that sources may name.
+    pub bucket_allow: Vec<String>,
     /// What is logged.
     pub log: String,
     /// Whether logs are JSON.
@@ -244,6 +250,8 @@ impl Config {
             fetch_allow: written.fetch_allow,
             fetch_max_bytes: written.fetch_max_mb.saturating_mul(1024 * 1024),
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
+            folder_allow: folders(written.folder_allow)?,
+            bucket_allow: written.bucket_allow,
             log: written.log,
         })
     }
@@ -381,6 +389,20 @@ fn web_url(setting: &str, url: &str) -> Result<String> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
+/// Folders by their whole paths, without dots, as sources have to name them.
+fn folders(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    let whole = |path: &PathBuf| {
+        let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
+        path.is_absolute() && path.components().all(plain)
+    };
+    match paths.iter().find(|path| !whole(path)) {
+        Some(path) => bail!(
+            "folder_allow (OKRA_FOLDER_ALLOW) must list whole paths such as /srv/docs, not {path:?}"
+        ),
+        None => Ok(paths),
+    }
+}
+
 fn at_least(value: usize, least: usize, key: &str) -> Result<usize> {
     if value < least {
         let name = variable_of(key);
@@ -474,6 +496,8 @@ mod tests {
         check("OKRA_EMBEDDER", "magic", "static or openai");
         check("OKRA_BOOTSTRAP_API_KEY", "abc", "48 hexadecimal");
         check("OKRA_LOG_FORMAT", "xml", "text or json");
+        check("OKRA_FOLDER_ALLOW", "/srv/docs,docs", "whole paths");
+        check("OKRA_FOLDER_ALLOW", "/srv/../etc", "whole paths");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod people;
 mod pictures;
 mod provider;
 mod retrieval;
+mod sources;
 mod usage;
 mod visitors;
 
@@ -88,6 +89,12 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(knowledge::items::text))
         .routes(routes!(knowledge::items::file))
         .routes(routes!(knowledge::items::retry))
+        .routes(routes!(sources::list, sources::create))
+        .routes(routes!(sources::show, sources::update, sources::delete))
+        .routes(routes!(sources::sync))
+        .routes(routes!(sources::cancel))
+        .routes(routes!(sources::pages))
+        .routes(routes!(sources::log))
         .routes(routes!(retrieval::query))
         .routes(routes!(evals::list, evals::create))
         .routes(routes!(evals::draft))

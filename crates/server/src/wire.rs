@@ -2,6 +2,7 @@
 //! contract's, also those that nothing fills here.
 
 pub mod evals;
+mod source;
 
 use okra_domain::chatbot::{Chatbot, Personality, Settings, VoiceWidgetConfig};
 use okra_domain::knowledge::{Chunk, Item, ItemKind, ItemStatus, Source};
@@ -17,6 +18,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::config::Config;
+
+pub use source::{LogEntryBody, SourceBody, SourcePageBody};
 
 /// A chatbot in the list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -145,6 +148,8 @@ pub struct KnowledgeItem {
     pub enabled: bool,
     /// Where its content comes from.
     pub source: Source,
+    /// The source that keeps it fresh; null where it was added by itself.
+    pub source_id: Option<Uuid>,
     /// Size of its content, in bytes.
     pub size_bytes: i64,
     /// Passages that can be found.
@@ -173,6 +178,7 @@ impl From<Item> for KnowledgeItem {
             error: item.error,
             enabled: item.enabled,
             source: item.source,
+            source_id: item.source_id.map(|source| source.0),
             size_bytes: item.size_bytes,
             chunks: item.chunks,
             characters: item.characters,

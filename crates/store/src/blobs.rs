@@ -70,6 +70,15 @@ pub struct BlobStream {
     pub bytes: BoxStream<'static, Result<Bytes>>,
 }
 
+/// An object in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its path.
+    pub path: String,
+    /// What tells this version of it from another.
+    pub version: String,
+}
+
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -229,6 +238,38 @@ impl Blobs {
             }
         }
         Ok(())
+    }
+
+    /// The objects that there are, `limit` at most.
+    pub async fn list(&self, limit: usize) -> Result<Vec<Listed>> {
+        let listed = self.store.list(None).take(limit).map_ok(|object| Listed {
+            path: object.location.to_string(),
+            version: object.e_tag.unwrap_or_else(|| {
+                format!(
+                    "{}-{}",
+                    object.size,
+                    object.last_modified.timestamp_micros()
+                )
+            }),
+        });
+        listed.try_collect().await.map_err(failed)
+    }
+
+    /// Reads an object that [`Blobs::list`] named, whatever characters its name has; `None` where it
+    /// is gone. Fails as unprocessable where it is longer than `limit` bytes.
+    pub async fn read_listed(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
+        let Ok(path) = Path::parse(path) else {
+            return Ok(None);
+        };
+        match self.store.get(&path).await {
+            Ok(object) if object.meta.size > limit => {
+                let message = format!("The file is larger than {} MB.", limit / (1024 * 1024));
+                Err(Error::new(ErrorKind::Unprocessable, message))
+            }
+            Ok(object) => object.bytes().await.map(Some).map_err(failed),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Whether the storage answers.

@@ -181,7 +181,7 @@ impl Store {
     pub async fn delete_chatbot(&self, chatbot: &Chatbot) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let current = lock(&mut tx, chatbot.organization_id, chatbot.id).await?;
-        let sql = "DELETE FROM jobs WHERE chatbot_id = $1 AND kind = 'ingest'";
+        let sql = "DELETE FROM jobs WHERE chatbot_id = $1 AND kind <> 'delete_blobs'";
         tx.execute(sql, params![current.id.0]).await?;
         let sql = "DELETE FROM chatbots WHERE id = $1 AND organization_id = $2";
         let values = params![current.id.0, current.organization_id.0];

@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use okra_domain::error::Result;
 use okra_domain::knowledge::Item;
 use okra_domain::session::{Message, Session};
-use okra_domain::{ChatbotId, ErrorKind, ItemId, MessageId, OrganizationId, SessionId};
+use okra_domain::source::SourceReport;
+use okra_domain::{ChatbotId, ErrorKind, ItemId, MessageId, OrganizationId, SessionId, SourceId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -45,6 +46,15 @@ pub enum Event {
         /// The item as it is now; `None` where it was deleted.
         item: Option<Box<Item>>,
     },
+    /// A source came, changed, went, or a sync of it got further.
+    Source {
+        /// Whose knowledge it feeds.
+        chatbot_id: ChatbotId,
+        /// The source.
+        source_id: SourceId,
+        /// The source as it is now; `None` where it was deleted.
+        source: Option<Box<SourceReport>>,
+    },
     /// A conversation began or went on.
     Conversation(Box<Session>),
     /// A message was written, or rated.
@@ -63,6 +73,8 @@ pub enum Event {
 pub(crate) enum Change {
     #[serde(rename = "i")]
     Item(ChatbotId, ItemId),
+    #[serde(rename = "k")]
+    Source(ChatbotId, SourceId),
     #[serde(rename = "s")]
     Session(ChatbotId, SessionId),
     #[serde(rename = "m")]
@@ -230,6 +242,17 @@ impl Store {
                     chatbot_id,
                     item_id,
                     item: found(item)?.map(Box::new),
+                }))
+            }
+            Change::Source(chatbot_id, source_id) => {
+                let source = match self.chatbot(organization, chatbot_id).await {
+                    Ok(chatbot) => self.source(&chatbot, source_id).await,
+                    Err(error) => Err(error),
+                };
+                Ok(Some(Event::Source {
+                    chatbot_id,
+                    source_id,
+                    source: found(source)?.map(Box::new),
                 }))
             }
             Change::Session(chatbot, session) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::{ChatbotId, Error, ItemId, JobId, OrganizationId, Timestamp};
+use okra_domain::{ChatbotId, Error, ItemId, JobId, OrganizationId, SourceId, Timestamp};
 use uuid::Uuid;
 
 use crate::Store;
@@ -20,6 +20,8 @@ use crate::db::{Db, Row, Tx, params};
 pub enum Task {
     /// Read an item's content and make it searchable.
     Ingest(ItemId),
+    /// Read the next pages of a source.
+    Sync(SourceId),
     /// Delete the blob, or every blob in the folder, at this path.
     DeleteBlobs(String),
 }
@@ -47,7 +49,8 @@ macro_rules! claim {
              (SELECT id FROM jobs WHERE run_at <= $3 AND (lease_until IS NULL OR lease_until <= \
              $3) ORDER BY run_at, id LIMIT 1",
             $lock,
-            ") RETURNING id, kind, organization_id, chatbot_id, item_id, path, attempts, lease"
+            ") RETURNING id, kind, organization_id, chatbot_id, item_id, source_id, path, attempts, \
+             lease"
         )
     };
 }
@@ -144,6 +147,46 @@ pub(crate) async fn ingest(
     Ok(())
 }
 
+/// Asks for a source to be read at a time, in the caller's transaction. A sync that is under way is
+/// stopped: its lease is void.
+pub(crate) async fn sync(
+    tx: &mut Tx,
+    chatbot: &Chatbot,
+    source: SourceId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, source_id, attempts, \
+               run_at, created_at) VALUES ($1, 'sync', $2, $3, $4, 0, $5, $6) \
+               ON CONFLICT (source_id) DO UPDATE SET attempts = 0, run_at = excluded.run_at, \
+               lease = NULL, lease_until = NULL";
+    let organization = chatbot.organization_id.0;
+    let id = JobId::new().0;
+    let values = params![id, organization, chatbot.id.0, source.0, at, now];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// Takes back what [`sync`] asked for.
+pub(crate) async fn forget_sync(tx: &mut Tx, source: SourceId) -> Result<()> {
+    let sql = "DELETE FROM jobs WHERE source_id = $1";
+    tx.execute(sql, params![source.0]).await.map(|_| ())
+}
+
+/// Whether a job is still its holder's, inside the caller's transaction, until whose end it stays so.
+pub(crate) async fn is_held(tx: &mut Tx, job: &Job) -> Result<bool> {
+    let sql = "UPDATE jobs SET attempts = attempts WHERE id = $1 AND lease = $2";
+    Ok(tx.execute(sql, params![job.id.0, job.lease]).await? == 1)
+}
+
+/// Gives a job back inside the caller's transaction, to go on at a time with all its attempts.
+pub(crate) async fn go_on(tx: &mut Tx, job: &Job, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE jobs SET lease = NULL, lease_until = NULL, attempts = 0, run_at = $1 \
+               WHERE id = $2 AND lease = $3";
+    let values = params![at, job.id.0, job.lease];
+    Ok(tx.execute(sql, values).await? == 1)
+}
+
 /// Whose blobs a job deletes.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
@@ -215,6 +258,15 @@ fn read(row: &Row) -> Result<Job> {
     let kind: String = row.get("kind")?;
     let task = match (kind.as_str(), row.get::<Option<Uuid>>("item_id")?) {
         ("ingest", Some(item)) => Task::Ingest(ItemId(item)),
+        ("sync", _) => match row.get::<Option<Uuid>>("source_id")? {
+            Some(source) => Task::Sync(SourceId(source)),
+            None => {
+                return Err(Error::internal(
+                    "cannot read a job",
+                    "a sync without a source",
+                ));
+            }
+        },
         ("delete_blobs", _) => Task::DeleteBlobs(row.get("path")?),
         (other, _) => {
             let what = format!("no job is of kind {other:?}");

@@ -9,7 +9,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, chatbot_id, title, status, error, enabled, source, size_bytes, chunks, \
-             characters, created_at, updated_at, synced_at FROM knowledge_items ",
+             characters, created_at, updated_at, synced_at, source_id FROM knowledge_items ",
             $rest
         )
     };
@@ -22,7 +22,7 @@ use std::sync::LazyLock;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::knowledge::{Chunk, FoundChunk, Item, ItemStatus, Source};
-use okra_domain::{ChatbotId, Error, ItemId, OrganizationId};
+use okra_domain::{ChatbotId, Error, ItemId, OrganizationId, SourceId, Timestamp};
 use uuid::Uuid;
 
 pub use reading::ItemFilter;
@@ -31,7 +31,7 @@ use crate::Store;
 use crate::blobs;
 use crate::db::{Param, Row, Tx, params, to_json};
 use crate::events::Change;
-use crate::jobs::{self, Job};
+use crate::jobs::{self, Job, Owner};
 
 /// What became of an item that was to be added.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,19 +188,9 @@ impl Store {
         let mut tx = self.db.begin().await?;
         lock_chatbot(&mut tx, chatbot.id).await?;
         let item = select_item(&mut tx, chatbot, id).await?;
-        let sql = "DELETE FROM jobs WHERE item_id = $1";
+        let sql = "UPDATE source_pages SET state = 'removed', pending = FALSE WHERE item_id = $1";
         tx.execute(sql, params![id.0]).await?;
-        let sql = "DELETE FROM knowledge_items WHERE id = $1 AND chatbot_id = $2";
-        tx.execute(sql, params![id.0, chatbot.id.0]).await?;
-        note_change(&mut tx, chatbot.id, id).await?;
-        if matches!(item.source, Source::File { .. }) {
-            let path = blobs::item_path(chatbot.id, id);
-            jobs::delete_blobs(&mut tx, chatbot.into(), &path, now).await?;
-        }
-        if matches!(item.source, Source::File { .. } | Source::Url { .. }) {
-            let folder = blobs::texts_folder(chatbot.id, id);
-            jobs::delete_blobs(&mut tx, chatbot.into(), &folder, now).await?;
-        }
+        remove(&mut tx, chatbot.into(), &item, now).await?;
         tx.commit().await?;
         self.tell_item(chatbot.organization_id, chatbot.id, id);
         Ok(item)
@@ -225,17 +215,31 @@ impl Store {
     /// Swaps an item's chunks and ends its job, in one transaction. `false` where the job's lease
     /// was lost (the item was changed or deleted, or another worker has it): nothing is written.
     pub async fn finish_ingest(&self, job: &Job, id: ItemId, done: Ingested) -> Result<bool> {
-        let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         lock_chatbot(&mut tx, job.chatbot_id).await?;
         if !jobs::finish(&mut tx, job).await? {
             return Ok(false);
         }
+        self.swap(&mut tx, job, id, done).await?;
+        tx.commit().await?;
+        self.tell_item(job.organization_id, job.chatbot_id, id);
+        Ok(true)
+    }
+
+    /// Swaps an item's chunks, in the caller's transaction, which has locked the chatbot.
+    pub(crate) async fn swap(
+        &self,
+        tx: &mut Tx,
+        job: &Job,
+        id: ItemId,
+        done: Ingested,
+    ) -> Result<()> {
+        let now = self.clock.now();
         let sql = "DELETE FROM chunks WHERE item_id = $1";
         tx.execute(sql, params![id.0]).await?;
-        self.drop_text(&mut tx, job, id).await?;
+        self.drop_text(tx, job, id).await?;
         let count = i64::try_from(done.chunks.len()).unwrap_or(i64::MAX);
-        insert_chunks(&mut tx, id, done.chunks).await?;
+        insert_chunks(tx, id, done.chunks).await?;
         let sql = "UPDATE knowledge_items SET title = COALESCE($1, title), status = 'ready', \
                    error = NULL, chunks = $2, characters = $3, size_bytes = $4, \
                    embedding_space = $5, text_file = $6, updated_at = $7, synced_at = $7 \
@@ -252,10 +256,7 @@ impl Store {
             job.chatbot_id.0,
         ];
         tx.execute(sql, values).await?;
-        note_change(&mut tx, job.chatbot_id, id).await?;
-        tx.commit().await?;
-        self.tell_item(job.organization_id, job.chatbot_id, id);
-        Ok(true)
+        note_change(tx, job.chatbot_id, id).await
     }
 
     /// Marks an item as failed, with the reason for the person who added it, and ends its job.
@@ -276,7 +277,7 @@ impl Store {
         Ok(true)
     }
 
-    fn tell_item(&self, organization: OrganizationId, chatbot: ChatbotId, item: ItemId) {
+    pub(crate) fn tell_item(&self, organization: OrganizationId, chatbot: ChatbotId, item: ItemId) {
         self.events.tell(organization, Change::Item(chatbot, item));
     }
 
@@ -378,9 +379,26 @@ impl Store {
     }
 }
 
-async fn lock_chatbot(tx: &mut Tx, chatbot: ChatbotId) -> Result<()> {
+pub(crate) async fn lock_chatbot(tx: &mut Tx, chatbot: ChatbotId) -> Result<()> {
     let sql = "UPDATE chatbots SET knowledge_version = knowledge_version WHERE id = $1";
     tx.execute(sql, params![chatbot.0]).await?;
+    Ok(())
+}
+
+/// Deletes an item with its job, and asks for its blobs to be deleted.
+pub(crate) async fn remove(tx: &mut Tx, owner: Owner, item: &Item, now: Timestamp) -> Result<()> {
+    let (chatbot, id) = (item.chatbot_id, item.id);
+    let sql = "DELETE FROM jobs WHERE item_id = $1";
+    tx.execute(sql, params![id.0]).await?;
+    let sql = "DELETE FROM knowledge_items WHERE id = $1 AND chatbot_id = $2";
+    tx.execute(sql, params![id.0, chatbot.0]).await?;
+    note_change(tx, chatbot, id).await?;
+    if matches!(item.source, Source::File { .. }) {
+        jobs::delete_blobs(tx, owner, &blobs::item_path(chatbot, id), now).await?;
+    }
+    if matches!(item.source, Source::File { .. } | Source::Url { .. }) {
+        jobs::delete_blobs(tx, owner, &blobs::texts_folder(chatbot, id), now).await?;
+    }
     Ok(())
 }
 
@@ -397,7 +415,7 @@ async fn note_change(tx: &mut Tx, chatbot: ChatbotId, item: ItemId) -> Result<()
     Ok(())
 }
 
-async fn select_item(tx: &mut Tx, chatbot: &Chatbot, id: ItemId) -> Result<Item> {
+pub(crate) async fn select_item(tx: &mut Tx, chatbot: &Chatbot, id: ItemId) -> Result<Item> {
     let sql = select!("WHERE id = $1 AND chatbot_id = $2");
     match tx.fetch_optional(sql, params![id.0, chatbot.id.0]).await? {
         Some(row) => read(&row),
@@ -406,10 +424,11 @@ async fn select_item(tx: &mut Tx, chatbot: &Chatbot, id: ItemId) -> Result<Item>
 }
 
 /// Inserts an item; `false` where the chatbot already holds a file with these bytes.
-async fn insert(tx: &mut Tx, item: &Item) -> Result<bool> {
+pub(crate) async fn insert(tx: &mut Tx, item: &Item) -> Result<bool> {
     let sql = "INSERT INTO knowledge_items (id, chatbot_id, kind, title, status, error, enabled, \
-               source, sha256, size_bytes, chunks, characters, created_at, updated_at, synced_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+               source, sha256, size_bytes, chunks, characters, created_at, updated_at, synced_at, \
+               source_id) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
                ON CONFLICT (chatbot_id, sha256) DO NOTHING";
     let values = params![
         item.id.0,
@@ -420,18 +439,23 @@ async fn insert(tx: &mut Tx, item: &Item) -> Result<bool> {
         item.error.clone(),
         item.enabled,
         to_json(&item.source)?,
-        sha256(&item.source),
+        // A source knows its own copies, and must not take an upload for one of them.
+        item.source_id
+            .is_none()
+            .then(|| sha256(&item.source))
+            .flatten(),
         item.size_bytes,
         item.chunks,
         item.characters,
         item.created_at,
         item.updated_at,
         item.synced_at,
+        item.source_id.map(|source| source.0),
     ];
     Ok(tx.execute(sql, values).await? == 1)
 }
 
-async fn write(tx: &mut Tx, item: &Item) -> Result<()> {
+pub(crate) async fn write(tx: &mut Tx, item: &Item) -> Result<()> {
     let sql = "UPDATE knowledge_items SET title = $1, status = $2, error = $3, enabled = $4, \
                source = $5, size_bytes = $6, updated_at = $7 WHERE id = $8 AND chatbot_id = $9";
     let values = params![
@@ -498,7 +522,7 @@ fn sha256(source: &Source) -> Option<String> {
     }
 }
 
-fn read(row: &Row) -> Result<Item> {
+pub(crate) fn read(row: &Row) -> Result<Item> {
     Ok(Item {
         id: ItemId(row.get("id")?),
         chatbot_id: ChatbotId(row.get("chatbot_id")?),
@@ -507,6 +531,7 @@ fn read(row: &Row) -> Result<Item> {
         error: row.get("error")?,
         enabled: row.get("enabled")?,
         source: row.json("source")?,
+        source_id: row.get::<Option<Uuid>>("source_id")?.map(SourceId),
         size_bytes: row.get("size_bytes")?,
         chunks: row.get("chunks")?,
         characters: row.get("characters")?,

@@ -9,6 +9,7 @@
 mod accounts;
 pub mod attachments;
 pub mod blobs;
+pub mod buckets;
 mod chatbots;
 mod db;
 pub mod evals;
@@ -21,6 +22,7 @@ pub mod people;
 mod providers;
 mod secrets;
 pub mod sessions;
+pub mod sources;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod usage;

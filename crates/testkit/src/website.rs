@@ -1,5 +1,6 @@
 //! A website on a loopback port of its own, for whatever fetches pages: a test puts pages on it,
-//! among them redirects, endless bodies and bodies that never come.
+//! among them redirects, endless bodies and bodies that never come. A page with an `ETag` or a
+//! `Last-Modified` is not sent to whoever has it already.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -40,9 +41,13 @@ enum PageBody {
     ThenCut(Bytes),
 }
 
+/// Makes the pages that were not put.
+type Others = Box<dyn Fn(&str) -> Option<Page> + Send>;
+
 #[derive(Default)]
 struct Shared {
     pages: Mutex<HashMap<String, Page>>,
+    others: Mutex<Option<Others>>,
     requests: Mutex<Vec<(String, HeaderMap)>>,
 }
 
@@ -81,6 +86,27 @@ impl MockSite {
     /// Puts a page at `path`; all others are 404.
     pub fn put(&self, path: &str, page: Page) {
         lock(&self.shared.pages).insert(path.to_owned(), page);
+    }
+
+    /// Takes the page at `path` away: it is 404 from now on.
+    pub fn remove(&self, path: &str) {
+        lock(&self.shared.pages).remove(path);
+    }
+
+    /// Serves what `make` makes of a path where no page was put; `None` is 404.
+    pub fn put_others(&self, make: impl Fn(&str) -> Option<Page> + Send + 'static) {
+        *lock(&self.shared.others) = Some(Box::new(make));
+    }
+
+    /// Forgets what was asked for so far.
+    pub fn forget_requests(&self) {
+        lock(&self.shared.requests).clear();
+    }
+
+    /// How often this path was asked for.
+    pub fn asked(&self, path: &str) -> usize {
+        let requests = lock(&self.shared.requests);
+        requests.iter().filter(|(asked, _)| asked == path).count()
     }
 
     /// The paths asked for so far, with the headers sent.
@@ -139,6 +165,18 @@ impl Page {
         self
     }
 
+    /// Whether the sender of these headers has this very page (RFC 9110, section 13).
+    fn is_known_to(&self, headers: &HeaderMap) -> bool {
+        let known = |own: &str, theirs: &str| {
+            let own = self.headers.iter().find(|(name, _)| name == own);
+            let theirs = headers.get(theirs).and_then(|value| value.to_str().ok());
+            theirs.zip(own).map(|(theirs, (_, own))| theirs == own)
+        };
+        known("etag", "if-none-match")
+            .or_else(|| known("last-modified", "if-modified-since"))
+            .unwrap_or(false)
+    }
+
     fn of(content_type: &str, body: PageBody) -> Self {
         Self {
             status: 200,
@@ -188,10 +226,20 @@ pub fn gzip(body: &[u8]) -> Vec<u8> {
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let path = request.uri().to_string();
-    let page = lock(&shared.pages).get(&path).cloned();
-    lock(&shared.requests).push((path, request.headers().clone()));
-    page.unwrap_or_else(|| Page::html("nothing here").with_status(404))
-        .response()
+    let mut page = lock(&shared.pages).get(&path).cloned();
+    if page.is_none()
+        && let Some(make) = &*lock(&shared.others)
+    {
+        page = make(&path);
+    }
+    let headers = request.headers().clone();
+    let page = match page {
+        Some(page) if page.is_known_to(&headers) => Page::html("").with_status(304),
+        Some(page) => page,
+        None => Page::html("nothing here").with_status(404),
+    };
+    lock(&shared.requests).push((path, headers));
+    page.response()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

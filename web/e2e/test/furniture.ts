@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import type { Named } from './console';
-import { UNREAD, type Stage } from './stage';
+import { SITE, UNREAD, type Stage } from './stage';
 
 export interface Furniture {
   named: Named;
@@ -60,8 +60,19 @@ export async function furnish(stage: Stage): Promise<Furniture> {
   const items = await stage.api('GET', `/chatbot/${bot.id}/knowledge-base?type=file`);
   const conversations = await stage.api('GET', `/chatbot/${bot.id}/conversations?search=Spain`);
   const { link } = await stage.api('POST', '/people', { email: 'lee@example.com', role: 'agent' });
+  const source = await site(stage, bot.id);
   await unread(stage, bot.id);
-  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id }, bot: bot.id, slug: bot.slug, link };
+  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id, source }, bot: bot.id, slug: bot.slug, link };
+}
+
+/** A site that was read, with a page that is not there. */
+async function site(stage: Stage, bot: string): Promise<string> {
+  const { data } = await stage.api('POST', `/chatbot/${bot}/sources`, { type: 'site', address: stage.provider + SITE, name: 'Our shop', cadence: 'daily' });
+  for (;;) {
+    const source = await stage.api('GET', `/chatbot/${bot}/sources/${data.id}`);
+    if (source.data.state === 'ready') return data.id;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** A page and a file that cannot be read, and a page that is never done being read. */

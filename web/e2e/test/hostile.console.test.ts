@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { drawn, join, pages, type Named, type SignedIn } from './console';
 import { converse } from './furniture';
 import { EVIL, EVIL_FILE, LINKS, expectHarmless, post } from './harmless';
-import { Stage, type Heard } from './stage';
+import { SITE, Stage, type Heard } from './stage';
 
 const QUESTION = `How do I polish it? ${EVIL}`;
 
@@ -26,7 +26,9 @@ beforeAll(async () => {
   const items = await stage.api('GET', `/chatbot/${bot.id}/knowledge-base?type=text`);
   const conversations = await stage.api('GET', `/chatbot/${bot.id}/conversations`);
   const item = items.data.find(({ title }: { title: string }) => title === EVIL);
-  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id };
+  const shop = { type: 'site', address: stage.provider + SITE, name: EVIL.slice(0, 300), options: { exclude: [EVIL] } };
+  const source = await stage.api('POST', `/chatbot/${bot.id}/sources`, shop);
+  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id, source: source.data.id };
 });
 
 afterAll(() => stage?.stop());

@@ -21,6 +21,13 @@ async function listen(server: Server | NetServer): Promise<string> {
 
 /** A page of the provider's that never comes, for an item that is always being read. */
 export const UNREAD = '/catalogue';
+/** Where the provider has a site of three pages: titles, texts and links by path. */
+export const SITE = '/shop/';
+const PAGES: Record<string, [title: string, text: string, links: string[]]> = {
+  '/shop/': ['Teapots', 'Clay and glass teapots from Pot Lane.', ['care', 'gifts', 'lost']],
+  '/shop/care': ['Care', 'A clay teapot is rinsed with cold water.', []],
+  '/shop/gifts': ['Gifts', 'Every teapot can be wrapped as a gift.', []],
+};
 /** What the provider says that it has. */
 const MODELS = ['gpt-5-mini', 'gpt-4o-mini', 'llama-3.3-70b', 'text-embedding-3-small'];
 
@@ -45,6 +52,7 @@ export class Model {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === UNREAD) return;
+    if (request.url?.startsWith(SITE)) return sitePage(request.url, response);
     if (request.method === 'GET') return void response.end(JSON.stringify({ data: MODELS.map((id) => ({ id, object: 'model' })) }));
     this.asked.push(await json(request));
     if (this.broken) return void response.writeHead(400).end('{"error": {"message": "the bill of sk-secret is not paid"}}');
@@ -56,6 +64,14 @@ export class Model {
     response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })}\n\n`);
     response.end('data: [DONE]\n\n');
   }
+}
+
+function sitePage(path: string, response: ServerResponse): void {
+  const page = PAGES[path];
+  if (!page) return void response.writeHead(404).end();
+  const [title, text, links] = page;
+  const list = links.map((link) => `<li><a href="${link}">${link}</a></li>`).join('');
+  response.writeHead(200, { 'content-type': 'text/html' }).end(`<title>${title}</title><main><h1>${title}</h1><p>${text}</p></main><ul>${list}</ul>`);
 }
 
 /** A running server with a browser in front of it. */

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use url::Url;
 
@@ -12,6 +13,8 @@ pub struct FetchError {
     pub kind: FetchErrorKind,
     /// One sentence for the person who gave the address.
     pub message: String,
+    /// How long the host asks to be left alone, where it says so.
+    pub retry_after: Option<Duration>,
 }
 
 /// What sort of failure a [`FetchError`] is.
@@ -45,6 +48,17 @@ impl FetchError {
         Self {
             kind,
             message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same failure of a host that sent this `Retry-After`. Dates are left out: they would be
+    /// measured by the host's clock.
+    pub(super) fn not_before(self, retry_after: Option<String>) -> Self {
+        let seconds = retry_after.and_then(|text| text.trim().parse().ok());
+        Self {
+            retry_after: seconds.map(Duration::from_secs),
+            ..self
         }
     }
 

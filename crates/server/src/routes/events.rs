@@ -18,7 +18,7 @@ use super::chat::{KEEP_ALIVE, to_value};
 use crate::access::{Caller, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
-use crate::wire::{KnowledgeItem, MessageBody, SessionSummary};
+use crate::wire::{KnowledgeItem, MessageBody, SessionSummary, SourceBody};
 
 /// How long a stream goes on. Then its reader connects again, and shows whether it still may.
 const LIFE: Duration = Duration::from_secs(10 * 60);
@@ -32,6 +32,17 @@ pub struct KnowledgeEvent {
     item_id: Uuid,
     /// The item as it is now; null where it was deleted.
     item: Option<KnowledgeItem>,
+}
+
+/// The object of an event `source`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourceEvent {
+    /// Whose knowledge it feeds.
+    chatbot_id: Uuid,
+    /// The source.
+    source_id: Uuid,
+    /// The source as it is now; null where it was deleted.
+    source: Option<SourceBody>,
 }
 
 /// The object of an event `conversation`.
@@ -61,6 +72,8 @@ pub struct MessageEvent {
 pub enum EventBody {
     /// Of `knowledge`.
     Knowledge(KnowledgeEvent),
+    /// Of `source`.
+    Source(SourceEvent),
     /// Of `conversation`.
     Conversation(ConversationEvent),
     /// Of `message`.
@@ -70,7 +83,7 @@ pub enum EventBody {
 /// Watch what happens
 ///
 /// Server-sent events of the organization from now on: `knowledge` when an item comes, changes or
-/// goes; `conversation` and `message` when something is said or an answer is rated. An event says
+/// goes; `source` when one of its sources does, or is read on; `conversation` and `message` when something is said or an answer is rated. An event says
 /// how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
 /// that events were missed: read anew what is shown. So does every connection: the stream ends
 /// after ten minutes, or with the server, and is to be opened again.
@@ -117,6 +130,18 @@ fn sent(event: &Event) -> Sent {
                 item: item.map(|item| (*item).into()),
             };
             ("knowledge", to_value(body))
+        }
+        Event::Source {
+            chatbot_id,
+            source_id,
+            source,
+        } => {
+            let body = SourceEvent {
+                chatbot_id: chatbot_id.0,
+                source_id: source_id.0,
+                source: source.map(|source| (*source).into()),
+            };
+            ("source", to_value(body))
         }
         Event::Conversation(session) => {
             let body = ConversationEvent {

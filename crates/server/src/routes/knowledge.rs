@@ -121,6 +121,8 @@ pub struct ItemFilterParams {
     r#type: Option<ItemKind>,
     /// Only those that may answer (`true`), or those that may not (`false`).
     enabled: Option<bool>,
+    /// Only items of this source.
+    source: Option<uuid::Uuid>,
     /// Only items whose title, file name, address, question or answer holds this, in any case; at
     /// most 200 characters.
     search: Option<String>,
@@ -145,6 +147,7 @@ pub async fn list(
         status: filter.word("status", "pending, processing, ready or failed")?,
         kind: filter.word("type", "file, url, text or qna")?,
         enabled: filter.bool("enabled")?,
+        source: filter.word("source", "the id of a source")?,
         search: filter.search()?,
     };
     let page = app.engine.store().items(&chatbot, &filter, page).await?;

@@ -29,6 +29,7 @@ mod resuming;
 mod roles;
 mod secrets;
 mod shapes;
+mod sources;
 mod streams;
 mod uploads;
 mod visitors;

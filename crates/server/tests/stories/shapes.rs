@@ -19,7 +19,7 @@ const LIST_FORM: &str = "active created_at description enabled_plugins id is_pub
 const FULL_FORM_ONLY: &str = "docs_metadata managers migrated_data openai_api_key v1_chatbot_id";
 const SETTINGS: &str = "greeting isRequestUserInfoEnabled isToolEnabled model prompt snippet";
 const SNIPPET: &str = "header language logo name primaryColor secondaryColor slogan";
-const ITEM: &str = "id chatbot_id type title status error enabled source size_bytes chunks \
+const ITEM: &str = "id chatbot_id type title status error enabled source source_id size_bytes chunks \
     characters created_at updated_at synced_at";
 const SESSION: &str = "active chatbot_id created_at id is_human_mode last_message metadata \
     migrated_data platform session_token sns_user_id state updated_at user_id voice_path";
@@ -160,7 +160,7 @@ async fn knowledge_items_have_their_documented_keys(stage: Stage) {
         assert_eq!(item["type"], kind);
         check_keys(&item["source"], source);
         assert_eq!(item["status"], "pending");
-        check_nulls(item, "error synced_at");
+        check_nulls(item, "error source_id synced_at");
     }
     let file = &uploaded["data"][0];
     check_keys(file, ITEM);

@@ -140,6 +140,13 @@ impl TestApp {
         Client::new(router, self.clock.clone()).with_key(OUR_KEY)
     }
 
+    /// The application started anew over the same database, files and clock, after the first was
+    /// killed: what that one was doing is left as it was.
+    pub async fn killed_and_started(self) -> Self {
+        let (engine, router) = built(&self.config, &self.clock).await;
+        Self::over(engine, router, self.config, self.clock, self.place)
+    }
+
     fn over(
         engine: Arc<Engine>,
         router: Router,

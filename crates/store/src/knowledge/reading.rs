@@ -4,7 +4,7 @@ use bytes::Bytes;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::knowledge::{Chunk, Item, ItemKind, ItemStatus, Source};
-use okra_domain::{ItemId, Page, PageRequest};
+use okra_domain::{ItemId, Page, PageRequest, SourceId};
 use uuid::Uuid;
 
 use super::{read, read_chunk};
@@ -22,6 +22,8 @@ pub struct ItemFilter {
     pub kind: Option<ItemKind>,
     /// Whether they may answer.
     pub enabled: Option<bool>,
+    /// The source that keeps them fresh.
+    pub source: Option<SourceId>,
     /// Words that the title, file name, address, question or answer holds, in any case.
     pub search: Option<String>,
 }
@@ -29,7 +31,8 @@ pub struct ItemFilter {
 macro_rules! filtered {
     () => {
         "WHERE chatbot_id = $1 AND ($2 IS NULL OR status = $2) AND ($3 IS NULL OR kind = $3) \
-         AND ($4 IS NULL OR enabled = ($4 = 1)) AND ($5 IS NULL OR LOWER(title) LIKE LOWER($5) ESCAPE '\\' \
+         AND ($4 IS NULL OR enabled = ($4 = 1)) AND ($6 IS NULL OR source_id = $6) \
+         AND ($5 IS NULL OR LOWER(title) LIKE LOWER($5) ESCAPE '\\' \
          OR LOWER(source ->> 'file_name') LIKE LOWER($5) ESCAPE '\\' \
          OR LOWER(source ->> 'url') LIKE LOWER($5) ESCAPE '\\' \
          OR LOWER(source ->> 'question') LIKE LOWER($5) ESCAPE '\\' \
@@ -53,7 +56,7 @@ impl Store {
         let sql = concat!(
             select!(""),
             filtered!(),
-            " ORDER BY created_at DESC, id DESC LIMIT $6 OFFSET $7"
+            " ORDER BY created_at DESC, id DESC LIMIT $7 OFFSET $8"
         );
         let mut values = values(chatbot, filter);
         values.extend(params![page.limit(), page.offset()]);
@@ -128,5 +131,6 @@ fn values(chatbot: &Chatbot, filter: &ItemFilter) -> Vec<Param> {
         filter.kind.map(|kind| kind.as_str().to_owned()),
         filter.enabled.map(i64::from),
         filter.search.as_deref().map(like),
+        filter.source.map(|source| source.0),
     ]
 }

@@ -42,6 +42,7 @@ on_every_storage! {
     an_aborted_stream_leaves_nothing,
     a_dropped_stream_leaves_nothing,
     many_streams_at_once_do_not_mix,
+    a_list_tells_versions_apart,
 }
 
 /// A storage of its own.
@@ -357,5 +358,42 @@ async fn a_storage_that_is_gone_is_told_while_someone_still_waits() -> Result<()
     drop(s3);
     let answer = tokio::time::timeout(Duration::from_secs(60), blobs.check()).await;
     assert_fails(answer.expect("within a minute"), ErrorKind::Unavailable);
+    Ok(())
+}
+
+async fn a_list_tells_versions_apart(home: Home) -> Result<()> {
+    for number in 0..9 {
+        home.put(&format!("docs/{number}.txt"), "text").await?;
+    }
+    home.put("보고서.txt", "one").await?;
+    let listed = async || {
+        let mut listed = home.blobs.list(100).await?;
+        listed.sort_by(|one, other| one.path.cmp(&other.path));
+        Result::Ok(listed)
+    };
+    let before = listed().await?;
+    assert_eq!(before.len(), 10);
+    let report = before
+        .iter()
+        .find(|object| !object.path.starts_with("docs/"));
+    let report = &report.expect("it is listed").path;
+    let read = home.blobs.read_listed(report, 3).await?;
+    assert_eq!(read.as_deref(), Some(&b"one"[..]), "{report}");
+    assert_fails(
+        home.blobs.read_listed(report, 2).await,
+        ErrorKind::Unprocessable,
+    );
+    assert_eq!(home.blobs.read_listed("docs/none.txt", 9).await?, None);
+    assert_eq!(home.blobs.read_listed("docs/../x", 9).await?, None);
+    assert_eq!(listed().await?, before, "nothing changed");
+    home.put("docs/3.txt", "another text").await?;
+    let after = listed().await?;
+    let changed = before
+        .iter()
+        .zip(&after)
+        .filter(|(one, other)| one != other);
+    let changed: Vec<&str> = changed.map(|(one, _)| one.path.as_str()).collect();
+    assert_eq!(changed, ["docs/3.txt"]);
+    assert_eq!(home.blobs.list(4).await?.len(), 4);
     Ok(())
 }

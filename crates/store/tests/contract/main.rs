@@ -21,6 +21,7 @@ mod people;
 mod providers;
 mod reading;
 mod sessions;
+mod sources;
 mod texts;
 mod visitors;
 mod world;

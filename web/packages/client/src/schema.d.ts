@@ -621,6 +621,139 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get sources
+         * @description Newest first.
+         */
+        get: operations["getSources"];
+        put?: never;
+        /**
+         * Add a source
+         * @description Answers at once; its pages are read in the background, one after another, as its robots.txt
+         *     allows, and become knowledge items. 100 sources a chatbot at most.
+         */
+        post: operations["addSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/sources/{sourceId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a source */
+        get: operations["getSource"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a source
+         * @description With all knowledge items that were read of it; they answer no longer once this call has returned.
+         */
+        delete: operations["deleteSource"];
+        options?: never;
+        head?: never;
+        /**
+         * Update a source
+         * @description Other options count from the next page on; sync it to have them count for all. Its type and its
+         *     address stay: another address is another source.
+         */
+        patch: operations["updateSource"];
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/sources/{sourceId}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a sync
+         * @description Nothing more is read once this call has returned; what was read until then answers. Without a
+         *     sync there is nothing to do, which is fine.
+         */
+        post: operations["cancelSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/sources/{sourceId}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a source's log
+         * @description What its last 50 syncs changed, newest first.
+         */
+        get: operations["getSourceLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/sources/{sourceId}/pages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a source's pages
+         * @description In the order in which they were found.
+         */
+        get: operations["getSourcePages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/sources/{sourceId}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sync a source
+         * @description Reads it again now: what did not change costs one small request a page. What was read before
+         *     answers meanwhile. A source that waits or is being read is left to it.
+         */
+        post: operations["syncSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/update-avatar": {
         parameters: {
             query?: never;
@@ -701,7 +834,7 @@ export interface paths {
         /**
          * Watch what happens
          * @description Server-sent events of the organization from now on: `knowledge` when an item comes, changes or
-         *     goes; `conversation` and `message` when something is said or an answer is rated. An event says
+         *     goes; `source` when one of its sources does, or is read on; `conversation` and `message` when something is said or an answer is rated. An event says
          *     how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
          *     that events were missed: read anew what is shown. So does every connection: the stream ends
          *     after ten minutes, or with the server, and is to be opened again.
@@ -1204,6 +1337,11 @@ export interface components {
             chatbot: components["schemas"]["ChatbotDetails"];
             message: string;
         };
+        /**
+         * @description How often a source is read again.
+         * @enum {string}
+         */
+        Cadence: "manual" | "hourly" | "daily" | "weekly";
         /** @description What the visitor says. */
         ChatInput: {
             /**
@@ -1712,7 +1850,7 @@ export interface components {
             updated_at: string;
         };
         /** @description Any event's object. */
-        EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"];
+        EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["SourceEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"];
         /**
          * @description What is expected in place of a passage.
          * @enum {string}
@@ -1960,6 +2098,11 @@ export interface components {
             size_bytes: number;
             /** @description Where its content comes from. */
             source: components["schemas"]["Source"];
+            /**
+             * Format: uuid
+             * @description The source that keeps it fresh; null where it was added by itself.
+             */
+            source_id?: string | null;
             /** @description How far it has come. Every item ends `ready` or `failed`. */
             status: components["schemas"]["ItemStatus"];
             /**
@@ -2091,6 +2234,11 @@ export interface components {
                 size_bytes: number;
                 /** @description Where its content comes from. */
                 source: components["schemas"]["Source"];
+                /**
+                 * Format: uuid
+                 * @description The source that keeps it fresh; null where it was added by itself.
+                 */
+                source_id?: string | null;
                 /** @description How far it has come. Every item ends `ready` or `failed`. */
                 status: components["schemas"]["ItemStatus"];
                 /**
@@ -2107,6 +2255,40 @@ export interface components {
                  * @description When it last changed.
                  */
                 updated_at: string;
+            }[];
+            /** @description Where the page lies in the whole. */
+            pagination: components["schemas"]["Pagination"];
+        };
+        /** @description A page of a list, under `data`. */
+        ListBody_LogEntryBody: {
+            /** @description The entries of this page. */
+            data: {
+                /** @description The page's address; null where it happened to the sync. */
+                address?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                created_at: string;
+                /** @description What else there is to say: the reason, or the counts of a sync. */
+                detail?: string | null;
+                /**
+                 * @description What happened: to a page `added`, `changed`, `retired` or `failed`; to the sync `finished`,
+                 *     `cancelled` or `broken`.
+                 */
+                event: components["schemas"]["LogEvent"];
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description The sync that noted it, from 1.
+                 */
+                run: number;
+                /** @description The page's title. */
+                title?: string | null;
             }[];
             /** @description Where the page lies in the whole. */
             pagination: components["schemas"]["Pagination"];
@@ -2228,6 +2410,78 @@ export interface components {
             /** @description Where the page lies in the whole. */
             pagination: components["schemas"]["Pagination"];
         };
+        /** @description A page of a list, under `data`. */
+        ListBody_SourcePageBody: {
+            /** @description The entries of this page. */
+            data: {
+                /** @description Its web address, or its path within the folder. */
+                address: string;
+                /**
+                 * Format: int32
+                 * @description Links from the source's first page.
+                 */
+                depth: number;
+                /**
+                 * Format: uuid
+                 * @description The knowledge item with its text; null where there is none.
+                 */
+                item_id?: string | null;
+                /**
+                 * Format: int64
+                 * @description Its number within the source.
+                 */
+                number: number;
+                /** @description Whether the sync under way has still to ask for it. */
+                pending: boolean;
+                /** @description Why, where there is more to say. */
+                reason?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was last found.
+                 */
+                seen_at?: string | null;
+                /** @description How it stands. */
+                state: components["schemas"]["PageState"];
+                /** @description The title that it gave itself. */
+                title?: string | null;
+            }[];
+            /** @description Where the page lies in the whole. */
+            pagination: components["schemas"]["Pagination"];
+        };
+        /** @description A line of a source's log. */
+        LogEntryBody: {
+            /** @description The page's address; null where it happened to the sync. */
+            address?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created_at: string;
+            /** @description What else there is to say: the reason, or the counts of a sync. */
+            detail?: string | null;
+            /**
+             * @description What happened: to a page `added`, `changed`, `retired` or `failed`; to the sync `finished`,
+             *     `cancelled` or `broken`.
+             */
+            event: components["schemas"]["LogEvent"];
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description The sync that noted it, from 1.
+             */
+            run: number;
+            /** @description The page's title. */
+            title?: string | null;
+        };
+        /**
+         * @description What a sync noted about a page.
+         * @enum {string}
+         */
+        LogEvent: "added" | "changed" | "retired" | "failed" | "finished" | "cancelled" | "broken";
         /** @description The person who is signed in, and where they may act. */
         Me: {
             /** @description The organization joined first at the front: it is meant where a request names none. */
@@ -2401,6 +2655,10 @@ export interface components {
         OneItem: {
             data: components["schemas"]["KnowledgeItem"];
         };
+        /** @description `{"data": …}`. */
+        OneSource: {
+            data: components["schemas"]["SourceBody"];
+        };
         /** @description An organization. */
         OrganizationBody: {
             /** Format: uuid */
@@ -2427,6 +2685,34 @@ export interface components {
             /** @description What was asked in vain, the most frequent first; 50 at most. */
             unanswered: components["schemas"]["UnansweredBody"][];
         };
+        /** @description The pages of a source, counted. */
+        PageCountsBody: {
+            /**
+             * Format: int64
+             * @description Those that could not be read.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Those that the sync under way has still to ask for.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Those that answer.
+             */
+            ready: number;
+            /**
+             * Format: int64
+             * @description All that are known.
+             */
+            total: number;
+        };
+        /**
+         * @description How a page of a source stands after it was last asked for.
+         * @enum {string}
+         */
+        PageState: "new" | "ready" | "duplicate" | "moved" | "excluded" | "failed" | "gone" | "removed";
         /** @description Where a page lies in the whole list. */
         Pagination: {
             /**
@@ -2480,6 +2766,13 @@ export interface components {
             tone: string | null;
         } & {
             [key: string]: unknown;
+        };
+        /** @description Where folders and buckets may be, as the server's operator allows. */
+        PlacesBody: {
+            /** @description S3 buckets or parts of them, with all below them. */
+            buckets: string[];
+            /** @description Folders of the server, with all below them. */
+            folders: string[];
         };
         /** @description What a page says of a visitor. */
         ProfileInput: {
@@ -2631,6 +2924,34 @@ export interface components {
         /** @description What a person may do from now on. */
         RoleInput: {
             role: components["schemas"]["Role"];
+        };
+        /** @description What a sync did, in pages. */
+        RunCountsBody: {
+            /**
+             * Format: int64
+             * @description Read for the first time.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description Read anew because their text changed.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description Not readable.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Gone, so that they answer no longer.
+             */
+            retired: number;
+            /**
+             * Format: int64
+             * @description Found as they were.
+             */
+            unchanged: number;
         };
         /** @description How well a passage matches, by each leg of the search. */
         ScoresBody: {
@@ -2844,10 +3165,212 @@ export interface components {
             /** @description SHA-256 of its bytes, in hex. */
             sha256: string;
         };
-        /** @description The passages of an answer. */
+        /** @description A source of knowledge. */
+        SourceBody: {
+            /** @description Where it is: a web address, a folder of the server, or `s3://BUCKET/PREFIX`. */
+            address: string;
+            /** @description How often it is read again. */
+            cadence: components["schemas"]["Cadence"];
+            /**
+             * Format: uuid
+             * @description The chatbot it belongs to.
+             */
+            chatbot_id: string;
+            /**
+             * Format: date-time
+             * @description When it was added.
+             */
+            created_at: string;
+            /** @description What that sync did so far. */
+            done: components["schemas"]["RunCountsBody"];
+            /** @description Why its last sync failed, in a sentence. */
+            error?: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: uuid
+             * @description Its id, which its knowledge items name as `source_id`.
+             */
+            id: string;
+            /** @description Whether that sync left pages out because there were more than `options.max_pages`. */
+            limit_reached: boolean;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When the next one begins; null where nothing is settled.
+             */
+            next_at?: string | null;
+            /** @description What is read of it. */
+            options: components["schemas"]["SourceOptions"];
+            /** @description Its pages as they stand now. */
+            pages: components["schemas"]["PageCountsBody"];
+            /**
+             * Format: int64
+             * @description Its last sync's number, from 1; 0 before the first.
+             */
+            run: number;
+            /**
+             * Format: date-time
+             * @description When that sync began.
+             */
+            started_at?: string | null;
+            /** @description How it stands. */
+            state: components["schemas"]["SourceState"];
+            /** @description What it is. */
+            type: components["schemas"]["SourceKind"];
+            /**
+             * Format: date-time
+             * @description When its settings last changed.
+             */
+            updated_at: string;
+        };
+        /** @description What to change of a source. */
+        SourceChangeInput: {
+            cadence?: components["schemas"]["Cadence"] | null;
+            /** @description A new name. */
+            name?: string | null;
+            options?: components["schemas"]["SourceOptionsInput"] | null;
+        };
+        /** @description The object of an event `source`. */
+        SourceEvent: {
+            /**
+             * Format: uuid
+             * @description Whose knowledge it feeds.
+             */
+            chatbot_id: string;
+            source?: components["schemas"]["SourceBody"] | null;
+            /**
+             * Format: uuid
+             * @description The source.
+             */
+            source_id: string;
+        };
+        /** @description A source to be added. */
+        SourceInput: {
+            /**
+             * @description Where it is: a web address, a folder of the server, or `s3://BUCKET/PREFIX`. Folders and
+             *     buckets are those that the server's operator allows (`folder_allow`, `bucket_allow`).
+             */
+            address: string;
+            cadence?: components["schemas"]["Cadence"] | null;
+            /** @description Its name, at most 300 characters; the address where not given. */
+            name?: string | null;
+            options?: components["schemas"]["SourceOptionsInput"] | null;
+            /** @description What it is. */
+            type: components["schemas"]["SourceKind"];
+        };
+        /**
+         * @description What a source is.
+         * @enum {string}
+         */
+        SourceKind: "site" | "feed" | "folder" | "bucket";
+        /** @description What is read of a source. */
+        SourceOptions: {
+            /**
+             * @description Whether documents that pages link, such as PDFs, are read too.
+             * @default false
+             */
+            documents: boolean;
+            /**
+             * @description No paths that one of these matches. At most 50.
+             * @default []
+             */
+            exclude: string[];
+            /**
+             * @description Only paths that one of these matches; empty for all. `*` stands for any characters, `/` among
+             *     them, `?` for one; without either a pattern names a path and all below it. At most 50.
+             * @default []
+             */
+            include: string[];
+            /**
+             * Format: int32
+             * @description Links followed from a site's first page at most, 0 to 20.
+             * @default 5
+             */
+            max_depth: number;
+            /**
+             * Format: int32
+             * @description Pages at most, 1 to 10,000.
+             * @default 500
+             */
+            max_pages: number;
+            /**
+             * @description Whether a site's sitemap is read.
+             * @default true
+             */
+            sitemap: boolean;
+        };
+        /** @description What is read of a source; what is not given stays as it is, `null` brings its default back. */
+        SourceOptionsInput: {
+            /** @description Whether documents that pages link, such as PDFs, are read too; not by default. */
+            documents?: boolean | null;
+            /** @description No paths that one of these patterns matches, at most 50. */
+            exclude?: string[] | null;
+            /**
+             * @description Only paths that one of these patterns matches, at most 50; empty for all. `*` stands for any
+             *     characters, `/` among them, `?` for one; without either a pattern names a path and all below.
+             */
+            include?: string[] | null;
+            /**
+             * Format: int32
+             * @description Links followed from a site's first page at most; 5 by default.
+             */
+            max_depth?: number | null;
+            /**
+             * Format: int32
+             * @description Pages at most; 500 by default.
+             */
+            max_pages?: number | null;
+            /** @description Whether a site's sitemap is read; it is by default. */
+            sitemap?: boolean | null;
+        };
+        /** @description A page of a source, or a file of a folder. */
+        SourcePageBody: {
+            /** @description Its web address, or its path within the folder. */
+            address: string;
+            /**
+             * Format: int32
+             * @description Links from the source's first page.
+             */
+            depth: number;
+            /**
+             * Format: uuid
+             * @description The knowledge item with its text; null where there is none.
+             */
+            item_id?: string | null;
+            /**
+             * Format: int64
+             * @description Its number within the source.
+             */
+            number: number;
+            /** @description Whether the sync under way has still to ask for it. */
+            pending: boolean;
+            /** @description Why, where there is more to say. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last found.
+             */
+            seen_at?: string | null;
+            /** @description How it stands. */
+            state: components["schemas"]["PageState"];
+            /** @description The title that it gave itself. */
+            title?: string | null;
+        };
+        /**
+         * @description How a source stands.
+         * @enum {string}
+         */
+        SourceState: "waiting" | "syncing" | "ready" | "failed" | "cancelled";
+        /** @description The chatbot's sources. */
         SourcesReply: {
-            /** @description Those that are still there, as they read now, best first. */
-            data: components["schemas"]["CitedSource"][];
+            data: components["schemas"]["SourceBody"][];
+            pagination: components["schemas"]["Pagination"];
+            places?: components["schemas"]["PlacesBody"] | null;
         };
         /**
          * @description A kind of file storage.
@@ -4545,6 +5068,8 @@ export interface operations {
                 type?: components["schemas"]["ItemKind"];
                 /** @description Only those that may answer (`true`), or those that may not (`false`). */
                 enabled?: boolean;
+                /** @description Only items of this source. */
+                source?: string;
                 /**
                  * @description Only items whose title, file name, address, question or answer holds this, in any case; at
                  *     most 200 characters.
@@ -5085,6 +5610,439 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSources: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourcesReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceInput"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneSource"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The source. */
+                sourceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneSource"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The source. */
+                sourceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneSource"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    updateSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The source. */
+                sourceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceChangeInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneSource"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancelSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The source. */
+                sourceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneSource"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSourceLog: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The source. */
+                sourceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_LogEntryBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSourcePages: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+                /** @description Only pages that stand so. */
+                state?: components["schemas"]["PageState"];
+                /** @description Only those that the sync under way has still to ask for (`true`), or those it is done with. */
+                pending?: boolean;
+                /** @description Only pages whose address or title holds this, in any case; at most 200 characters. */
+                search?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The source. */
+                sourceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_SourcePageBody"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    syncSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The source. */
+                sourceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneSource"];
                 };
             };
             401: {
