@@ -79,7 +79,7 @@ async fn run(arguments: &[String]) -> Result<()> {
             "chat" => chat::run(&binary()?).await?.print(),
             "ingest" => ingest::run(&binary()?).await?.print(),
             "web" => web::run(&binary()?).await?.print(),
-            _ => retrieval::run()?,
+            _ => retrieval::run().await?,
         }
     }
     Ok(())

@@ -169,6 +169,7 @@ impl ChatModel {
     pub fn new(config: ChatModelConfig) -> Result<Self, ProviderError> {
         let endpoint = Endpoint::new(EndpointConfig {
             base_url: &config.base_url,
+            root: "/v1",
             key: config.api_key.as_ref(),
             connect_timeout: config.patience.connect,
             retry_pause: config.retry_pause,

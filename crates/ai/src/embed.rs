@@ -1,10 +1,12 @@
 //! Embedders: texts to vectors whose dot product says how alike they mean.
 //!
 //! The engine calls these when it ingests (documents) and when it retrieves (queries). They fail
-//! only where a remote service does, and then with [`ProviderError`].
+//! with [`ProviderError`]: a remote service mostly, or a model with too much to do.
 
+pub mod hub;
 pub mod openai;
 pub mod static_model;
+pub mod transformer;
 
 use async_trait::async_trait;
 
@@ -21,7 +23,8 @@ pub enum Purpose {
 
 /// Turns texts into unit-length vectors of one space.
 ///
-/// Real implementations: [`static_model::StaticEmbedder`] and [`openai::OpenAiEmbedder`].
+/// Real implementations: [`static_model::StaticEmbedder`], [`transformer::TransformerEmbedder`] and
+/// [`openai::OpenAiEmbedder`].
 #[async_trait]
 pub trait Embedder: Send + Sync {
     /// The vector space's stable name, for example `static-minilm-256-v1`. Vectors are comparable

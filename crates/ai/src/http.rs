@@ -56,6 +56,8 @@ pub(crate) struct Endpoint {
 /// What an [`Endpoint`] is made of.
 pub(crate) struct EndpointConfig<'a> {
     pub base_url: &'a str,
+    /// The path that is meant where the address has none.
+    pub root: &'a str,
     pub key: Option<&'a Secret>,
     pub connect_timeout: Duration,
     pub retry_pause: Duration,
@@ -80,7 +82,7 @@ pub(crate) struct Post<'a> {
 
 impl Endpoint {
     pub(crate) fn new(config: EndpointConfig<'_>) -> Result<Self, ProviderError> {
-        let base = base_url(config.base_url)?;
+        let base = base_url(config.base_url, config.root)?;
         // Redirects are refused, not followed: a POST turned into a GET elsewhere is never what
         // the operator meant, and the key would travel with it.
         let builder = Client::builder()
@@ -305,9 +307,9 @@ pub(crate) fn described_error(error: &Value, otherwise: ProviderErrorKind) -> Pr
     ProviderError::new(otherwise, message)
 }
 
-/// The base address with its path settled: `/v1` where the operator gave a bare host, as Ollama's
-/// and vLLM's own pages do.
-fn base_url(written: &str) -> Result<Url, ProviderError> {
+/// The base address with its path settled: `root` (`/v1`) where the operator gave a bare host, as
+/// Ollama's and vLLM's own pages do.
+fn base_url(written: &str, root: &str) -> Result<Url, ProviderError> {
     let refuse = |why: &str| {
         ProviderError::new(
             ProviderErrorKind::NotConfigured,
@@ -328,8 +330,12 @@ fn base_url(written: &str) -> Result<Url, ProviderError> {
     }
     url.set_fragment(None);
     let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/chat/completions").unwrap_or(path);
-    let path = if path.is_empty() { "/v1" } else { path }.to_owned();
+    let ends = ["/chat/completions", "/rerank"];
+    let path = ends
+        .iter()
+        .find_map(|end| path.strip_suffix(end))
+        .unwrap_or(path);
+    let path = if path.is_empty() { root } else { path }.to_owned();
     url.set_path(&path);
     Ok(url)
 }

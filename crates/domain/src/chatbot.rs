@@ -12,6 +12,7 @@ pub use settings::{
 };
 pub use slug::{parse_slug, slug_candidates, slug_from_name};
 
+use crate::embedder::{Embedding, Reranker};
 use crate::error::{Error, Result};
 use crate::origin::OriginPattern;
 use crate::provider::Provider;
@@ -49,6 +50,10 @@ pub struct Chatbot {
     pub openai_api_key: Option<Secret>,
     /// The provider that its organization uses in place of the server's.
     pub provider: Option<Provider>,
+    /// Who turns its texts into vectors.
+    pub embedding: Embedding,
+    /// Who puts the passages found in order once more; `None`: nobody.
+    pub reranker: Option<Reranker>,
     /// The sites, other than Okra's own pages, that may show the chatbot.
     pub allowed_origins: Vec<OriginPattern>,
     /// The key with which a site's server vouches for who its visitors are; `None` until asked for.
@@ -103,6 +108,8 @@ impl Chatbot {
             avatar: None,
             openai_api_key: None,
             provider: None,
+            embedding: Embedding::default(),
+            reranker: None,
             allowed_origins: Vec::new(),
             identity_secret: None,
             knowledge_version: 0,

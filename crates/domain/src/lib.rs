@@ -4,6 +4,7 @@
 pub mod account;
 pub mod chatbot;
 pub mod clock;
+pub mod embedder;
 pub mod error;
 pub mod eval;
 pub mod id;

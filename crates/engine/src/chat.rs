@@ -218,8 +218,8 @@ impl Engine {
         let passages = match question.is_empty() {
             true => Vec::new(), // images alone
             false => {
-                self.retrieve(&turn.chatbot, question, options.passages, minimum)
-                    .await?
+                let found = self.retrieve(&turn.chatbot, question, options.passages, minimum);
+                found.await?.passages
             }
         };
         draft.retrieval = turn.started.elapsed();

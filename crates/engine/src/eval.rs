@@ -53,9 +53,8 @@ impl Engine {
     }
 
     async fn try_question(&self, chatbot: &Chatbot, question: Question) -> Result<QuestionResult> {
-        let passages = self
-            .retrieve(chatbot, &question.question, DEPTH, 0.0)
-            .await?;
+        let found = self.retrieve(chatbot, &question.question, DEPTH, 0.0);
+        let passages = found.await?.passages;
         let refused = !passages.iter().any(|passage| passage.answers);
         let found: Vec<_> = passages
             .iter()

@@ -213,6 +213,8 @@ mod tests {
                 lexical: similarity,
                 semantic: None,
                 combined: similarity,
+                rank: 1,
+                rerank: None,
             },
         }
     }

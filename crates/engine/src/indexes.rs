@@ -38,9 +38,13 @@ struct Slot {
     last_use: u64,
 }
 
+/// An index as it was at a version of the chatbot's knowledge.
 #[derive(Clone)]
-struct Snapshot {
-    index: Index,
+pub(crate) struct Snapshot {
+    pub(crate) index: Index,
+    /// The space that its vectors lie in. A request that loaded its chatbot before another embedder took
+    /// over may get an index of after that.
+    pub(crate) space: String,
     version: i64,
     bytes: usize,
 }
@@ -49,6 +53,7 @@ impl Default for Snapshot {
     fn default() -> Self {
         Self {
             index: Index::new(),
+            space: String::new(),
             version: 0,
             bytes: 0,
         }
@@ -63,24 +68,29 @@ impl Indexes {
         }
     }
 
-    /// The chatbot's index, at least as new as `chatbot.knowledge_version`, with vectors of `space`
-    /// alone.
-    pub(crate) async fn get(&self, store: &Store, chatbot: &Chatbot, space: &str) -> Result<Index> {
+    /// The chatbot's index, at least as new as `chatbot.knowledge_version`, with vectors of one space:
+    /// `space`, where it is not newer.
+    pub(crate) async fn get(
+        &self,
+        store: &Store,
+        chatbot: &Chatbot,
+        space: &str,
+    ) -> Result<Snapshot> {
         let slot = self.slot(chatbot.id);
         let snapshot = lock(&slot.snapshot).clone();
         if snapshot.version >= chatbot.knowledge_version {
-            return Ok(snapshot.index);
+            return Ok(snapshot);
         }
         let _turn = slot.updating.lock().await;
         // Whoever held the lock before may have done the work.
         let snapshot = lock(&slot.snapshot).clone();
         if snapshot.version >= chatbot.knowledge_version {
-            return Ok(snapshot.index);
+            return Ok(snapshot);
         }
         let next = update(store, chatbot, space, snapshot).await?;
         *lock(&slot.snapshot) = next.clone();
         self.evict(chatbot.id);
-        Ok(next.index)
+        Ok(next)
     }
 
     /// Memory that the indexes take together, in bytes.
@@ -138,6 +148,7 @@ async fn update(
     mut snapshot: Snapshot,
 ) -> Result<Snapshot> {
     let changes = store.knowledge_changes(chatbot, snapshot.version).await?;
+    space.clone_into(&mut snapshot.space);
     let mut batch = Vec::new();
     let mut chunks = 0;
     let mut left = changes.items.len();

@@ -2,8 +2,9 @@
 //! the worker; what it gives is stored in one transaction.
 
 use bytes::Bytes;
-use okra_ai::embed::Purpose;
+use okra_ai::embed::{Embedder, Purpose};
 use okra_domain::Error;
+use okra_domain::chatbot::Chatbot;
 use okra_domain::knowledge::{Chunk, Item, Source};
 use okra_extract::{ChunkOptions, Document, ExtractError, Format};
 use okra_search::QuantizedVector;
@@ -43,42 +44,37 @@ const EMBED_BATCH: usize = 64;
 impl Engine {
     /// Reads an item's content and makes it searchable chunks. Where the content came from outside,
     /// its text is kept as a blob, which belongs to the caller until the store has it.
-    pub(crate) async fn read_item(&self, item: &Item) -> Result<Ingested, IngestError> {
+    pub(crate) async fn read_item(
+        &self,
+        chatbot: &Chatbot,
+        item: &Item,
+    ) -> Result<Ingested, IngestError> {
         let (document, size) = match &item.source {
             Source::Qna { question, answer } => {
-                return self.read_pair(item, question, answer).await;
+                let mut done = pair(question, answer);
+                self.embed_chunks(chatbot, item, &mut done).await?;
+                return Ok(done);
             }
             Source::Text { content } => self.read_text(content.clone()).await?,
             Source::Url { url } => self.read_page(url).await?,
             Source::File { file_name, .. } => self.read_file(item, file_name.clone()).await?,
         };
-        self.take_in(item, &document, size).await
+        self.take_in(chatbot, item, &document, size).await
     }
 
     /// Makes a document that was read searchable chunks, as [`Engine::read_item`] does.
     pub(crate) async fn take_in(
         &self,
+        chatbot: &Chatbot,
         item: &Item,
         document: &Document,
         size: usize,
     ) -> Result<Ingested, IngestError> {
         let mut done = chunked(document, size, own_title(item, document));
-        self.embed_chunks(item, &mut done).await?;
+        self.embed_chunks(chatbot, item, &mut done).await?;
         if !matches!(item.source, Source::Text { .. }) {
             done.text_file = Some(self.keep_text(item, document).await?);
         }
-        done.embedding_space = self.embedding_space();
-        Ok(done)
-    }
-
-    async fn read_pair(
-        &self,
-        item: &Item,
-        question: &str,
-        answer: &str,
-    ) -> Result<Ingested, IngestError> {
-        let mut done = pair(question, answer);
-        self.embed_chunks(item, &mut done).await?;
         Ok(done)
     }
 
@@ -129,18 +125,26 @@ impl Engine {
         Ok((document, size))
     }
 
-    async fn embed_chunks(&self, item: &Item, done: &mut Ingested) -> Result<(), IngestError> {
-        let embedder = &self.parts.embedder;
+    /// Gives the chunks vectors of the space that answers for the chatbot: where another one is to take
+    /// over, these follow with all others.
+    async fn embed_chunks(
+        &self,
+        chatbot: &Chatbot,
+        item: &Item,
+        done: &mut Ingested,
+    ) -> Result<(), IngestError> {
+        let embedding = match self.serving_embedding(chatbot).await? {
+            Some(embedding) => embedding,
+            None => self.wanted_embedding(chatbot).await?,
+        };
+        let embedder = &embedding.embedder;
+        if chatbot.embedding.serving.is_none() {
+            let serving = self.serving(chatbot);
+            self.parts.store.begin_serving(chatbot, &serving).await?;
+        }
         let title = done.title.as_deref().unwrap_or(&item.title);
         for batch in done.chunks.chunks_mut(EMBED_BATCH) {
-            let texts: Vec<String> = batch
-                .iter()
-                .map(|chunk| format!("{}\n{}", search_title(title, chunk), chunk.text))
-                .collect();
-            let known: Vec<bool> = texts
-                .iter()
-                .map(|text| embedder.understands(text))
-                .collect();
+            let texts: Vec<String> = batch.iter().map(|it| embedded_text(title, it)).collect();
             let vectors = embedder.embed(&texts, Purpose::Document).await;
             let vectors = vectors.map_err(|error| match error.retryable() {
                 true => {
@@ -149,24 +153,33 @@ impl Engine {
                 }
                 false => IngestError::Unreadable(format!("The embedding model failed: {error}")),
             })?;
-            for ((chunk, vector), known) in batch.iter_mut().zip(vectors).zip(known) {
-                let meant = known && vector.iter().any(|value| *value != 0.0);
-                chunk.embedding = meant.then(|| QuantizedVector::from_f32(&vector).to_bytes());
+            for ((chunk, vector), text) in batch.iter_mut().zip(vectors).zip(texts) {
+                chunk.embedding = stored_vector(embedder.as_ref(), &text, &vector);
             }
         }
-        let space = embedder.space();
+        embedder.space().clone_into(&mut done.embedding_space);
         tracing::debug!(
             chunks = done.chunks.len(),
-            space,
+            space = embedder.space(),
             "embedded an item's chunks"
         );
         Ok(())
     }
+}
 
-    /// The name that stored vectors carry.
-    pub(crate) fn embedding_space(&self) -> String {
-        self.parts.embedder.space().to_owned()
-    }
+/// What a chunk is embedded as.
+pub(crate) fn embedded_text(title: &str, chunk: &Chunk) -> String {
+    format!("{}\n{}", search_title(title, chunk), chunk.text)
+}
+
+/// A vector as it is stored; `None` where it means nothing.
+pub(crate) fn stored_vector(
+    embedder: &dyn Embedder,
+    text: &str,
+    vector: &[f32],
+) -> Option<Vec<u8>> {
+    let meant = embedder.understands(text) && vector.iter().any(|value| *value != 0.0);
+    meant.then(|| QuantizedVector::from_f32(vector).to_bytes())
 }
 
 /// What a page that was fetched is: HTML mostly, else a document by its type.

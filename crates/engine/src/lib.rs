@@ -3,6 +3,7 @@
 //! edges or command lines.
 
 pub mod chat;
+pub mod embedders;
 mod eval;
 mod extractive;
 pub mod fetch;
@@ -13,6 +14,8 @@ pub mod live;
 mod prompt;
 mod providers;
 pub mod reading;
+mod reembed;
+mod rerankers;
 mod retrieve;
 pub mod sources;
 mod tokens;
@@ -23,28 +26,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use okra_ai::chat::ChatModel;
-use okra_ai::embed::Embedder;
 
 use okra_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use embedders::Embedders;
 use fetch::{Fetcher, Gate};
 use indexes::Indexes;
 pub use okra_extract::{Format, Unsupported};
 pub use okra_search::Fusion;
 use reading::Reading;
-pub use retrieve::{Passage, Scores};
+pub use retrieve::{Found, Passage, Scores};
 
 /// What the engine is made of; built once by the composition root.
 pub struct Parts {
     /// All durable state.
     pub store: Store,
-    /// Makes vectors of passages and questions.
-    pub embedder: Arc<dyn Embedder>,
-    /// How the embedder's cosine is weighed against the words.
-    pub fusion: Fusion,
+    /// Who makes vectors of passages and questions.
+    pub embedders: Embedders,
     /// Reaches the server's model provider, with its key or a chatbot's own.
     pub chat_model: Arc<ChatModel>,
     /// What organizations' own providers may be reached at.
@@ -113,6 +114,7 @@ pub struct Engine {
     models: providers::Models,
     /// What the sites that are being read asked of crawlers.
     robots: sources::RobotsCache,
+    rerankers: rerankers::Rerankers,
     /// Tells waiting workers that there is a job.
     jobs: Notify,
     /// Turns that visitors may come back to.
@@ -130,6 +132,7 @@ impl Engine {
             indexes: Indexes::new(parts.options.index_cache_bytes),
             models: providers::Models::default(),
             robots: sources::RobotsCache::default(),
+            rerankers: rerankers::Rerankers::default(),
             parts,
             jobs: Notify::new(),
             live: live::LiveTurns::default(),
@@ -161,12 +164,6 @@ impl Engine {
     /// Tells the workers that a job was stored. Missing this call costs them a second, no more.
     pub fn wake_workers(&self) {
         self.jobs.notify_waiters();
-    }
-
-    /// Asks for every item that was embedded by another model to be read again; gives how many.
-    pub async fn reread_foreign_items(&self) -> okra_domain::error::Result<u64> {
-        let space = self.parts.embedder.space();
-        self.parts.store.reread_items_outside(space).await
     }
 
     /// Stops: workers give their jobs back at once, running turns are waited for, `patience` at

@@ -194,6 +194,8 @@ mod tests {
                 lexical: 0.9,
                 semantic: None,
                 combined: 0.9,
+                rank: 1,
+                rerank: None,
             },
         }
     }

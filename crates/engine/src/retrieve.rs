@@ -1,16 +1,22 @@
 //! Finding the passages that answer a question.
+//!
+//! Where the chatbot has a reranker, it puts the best of them in order once more. It has little time, and
+//! where it fails the order stays as it was: an answer from a slightly worse passage beats none.
 
 use std::time::Instant;
 
 use okra_ai::embed::Purpose;
+use okra_ai::error::ProviderError;
 use okra_domain::ItemId;
 use okra_domain::chatbot::Chatbot;
+use okra_domain::embedder::Reranker;
 use okra_domain::error::Result;
 use okra_domain::knowledge::FoundChunk;
 use okra_domain::session::CitedSource;
 use okra_search::{Fusion, Hit, Query};
 
 use crate::Engine;
+use crate::ingest::embedded_text;
 
 /// A passage that was found, best first in a list of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,12 +40,29 @@ pub struct Scores {
     pub semantic: Option<f32>,
     /// Both weighed together: what passages are ranked by.
     pub combined: f32,
+    /// Its place in that order, from 1.
+    pub rank: usize,
+    /// The reranker's score, where it was shown the passage: passages that have one stand first, by it.
+    pub rerank: Option<f32>,
+}
+
+/// What a question finds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The passages, best first.
+    pub passages: Vec<Passage>,
+    /// What did not go as it should, in a sentence.
+    pub warning: Option<String>,
 }
 
 impl Passage {
     /// The passage as it is shown beside an answer.
     pub fn cited(&self) -> CitedSource {
         CitedSource::of(&self.found, self.similarity)
+    }
+
+    fn rerank_score(&self) -> f32 {
+        self.scores.rerank.unwrap_or(f32::NEG_INFINITY)
     }
 }
 
@@ -53,17 +76,47 @@ impl Engine {
         query: &str,
         limit: usize,
         min_similarity: f32,
-    ) -> Result<Vec<Passage>> {
+    ) -> Result<Found> {
         let started = Instant::now();
-        let parts = &self.parts;
-        let space = parts.embedder.space();
-        let index = self.indexes.get(&parts.store, chatbot, space).await?;
-        let vector = self.embed_query(query).await;
-        let fusion = match vector {
-            Some(_) => parts.fusion,
-            None => Fusion::lexical_only(),
+        let reranker = chatbot.reranker.as_ref();
+        let shown = reranker.map_or(0, |reranker| reranker.top_n as usize);
+        let (mut passages, mut warning) = self
+            .search(chatbot, query, limit.max(shown), min_similarity)
+            .await?;
+        if let Some(reranker) = reranker
+            && let Err(error) = self.rerank(reranker, query, &mut passages).await
+        {
+            tracing::warn!(%error, chatbot = %chatbot.id, "passages were not reranked");
+            metrics::counter!("okra_rerank_failures_total").increment(1);
+            warning = Some(format!(
+                "The reranker failed, so its order is missing: {error}"
+            ));
+        }
+        passages.truncate(limit);
+        metrics::histogram!("okra_retrieve_seconds").record(started.elapsed());
+        Ok(Found { passages, warning })
+    }
+
+    async fn search(
+        &self,
+        chatbot: &Chatbot,
+        query: &str,
+        limit: usize,
+        min_similarity: f32,
+    ) -> Result<(Vec<Passage>, Option<String>)> {
+        let space = self.serving(chatbot).space;
+        let store = &self.parts.store;
+        let snapshot = self.indexes.get(store, chatbot, &space).await?;
+        let (embedded, warning) = match snapshot.space == space || snapshot.space.is_empty() {
+            true => self.embed_query(chatbot, query).await,
+            // Another embedder took over since the chatbot was loaded.
+            false => (None, None),
         };
-        let text = query.to_owned();
+        let (vector, fusion) = match embedded {
+            Some((vector, fusion)) => (Some(vector), fusion),
+            None => (None, Fusion::lexical_only()),
+        };
+        let (index, text) = (snapshot.index, query.to_owned());
         let search = move || {
             let query = Query {
                 text: &text,
@@ -75,30 +128,63 @@ impl Engine {
         let hits = tokio::task::spawn_blocking(search).await.map_err(|error| {
             okra_domain::Error::internal("the search of an index stopped", error)
         })?;
-        let passages = self.load(chatbot, hits, fusion, min_similarity).await;
-        metrics::histogram!("okra_retrieve_seconds").record(started.elapsed());
-        passages
+        let passages = self.load(chatbot, hits, fusion, min_similarity).await?;
+        Ok((passages, warning))
     }
 
-    /// The similarity from which on a passage is answered from.
+    /// The similarity from which on a passage is answered from: the same for all embedders, whose scores
+    /// are read as probabilities.
     pub fn answer_threshold(&self) -> f32 {
-        self.parts.fusion.answer_threshold()
+        Fusion::lexical_only().answer_threshold()
     }
 
-    async fn embed_query(&self, query: &str) -> Option<Vec<f32>> {
-        let embedder = &self.parts.embedder;
-        if !embedder.understands(query) {
-            return None;
+    /// The question's vector, where it has one that means something, or why it has none though it
+    /// should: the words alone still find most answers, and no answer at all would be worse.
+    async fn embed_query(
+        &self,
+        chatbot: &Chatbot,
+        query: &str,
+    ) -> (Option<(Vec<f32>, Fusion)>, Option<String>) {
+        let embedding = match self.serving_embedding(chatbot).await {
+            Ok(Some(embedding)) => embedding,
+            Ok(None) => return (None, None),
+            Err(error) => return (None, Some(unembedded(&error.message))),
+        };
+        if !embedding.embedder.understands(query) {
+            return (None, None);
         }
-        match embedder.embed(&[query.to_owned()], Purpose::Query).await {
-            Ok(mut vectors) => vectors.pop().filter(|v| v.iter().any(|x| *x != 0.0)),
-            Err(error) => {
-                // The words alone still find most answers; no answer at all would be worse.
-                tracing::warn!(%error, "the question was not embedded; searching by words alone");
-                metrics::counter!("okra_query_embedding_failures_total").increment(1);
-                None
+        let texts = [query.to_owned()];
+        match embedding.embedder.embed(&texts, Purpose::Query).await {
+            Ok(mut vectors) => {
+                let vector = vectors.pop().filter(|v| v.iter().any(|x| *x != 0.0));
+                (vector.map(|vector| (vector, embedding.fusion)), None)
             }
+            Err(error) => (None, Some(unembedded(&error.message))),
         }
+    }
+
+    /// Puts the passages that the reranker is shown in its order.
+    async fn rerank(
+        &self,
+        reranker: &Reranker,
+        query: &str,
+        passages: &mut [Passage],
+    ) -> std::result::Result<(), ProviderError> {
+        let shown = passages.len().min(reranker.top_n as usize);
+        let shown = &mut passages[..shown];
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let text = |it: &Passage| embedded_text(&it.found.title, &it.found.chunk);
+        let texts: Vec<String> = shown.iter().map(text).collect();
+        let client = self.rerankers.at(reranker, &self.parts.gate)?;
+        let scores = client.rerank(query, &texts).await?;
+        for (passage, score) in shown.iter_mut().zip(scores) {
+            passage.scores.rerank = Some(score);
+        }
+        // Stable, so that equal ones stay as they were.
+        shown.sort_by(|a, b| f32::total_cmp(&b.rerank_score(), &a.rerank_score()));
+        Ok(())
     }
 
     async fn load(
@@ -119,9 +205,8 @@ impl Engine {
         let found = self.parts.store.found_chunks(chatbot, &places).await?;
         let passage = |found: FoundChunk| {
             let place = (found.item_id, found.chunk.ordinal);
-            let hit = hits
-                .iter()
-                .find(|hit| (ItemId(hit.item), hit.ordinal) == place)?;
+            let rank = places.iter().position(|other| *other == place)?;
+            let hit = hits[rank];
             Some(Passage {
                 found,
                 similarity: hit.similarity.clamp(0.0, 1.0),
@@ -130,9 +215,20 @@ impl Engine {
                     lexical: hit.lexical,
                     semantic: hit.cosine,
                     combined: hit.score,
+                    rank: rank + 1,
+                    rerank: None,
                 },
             })
         };
         Ok(found.into_iter().filter_map(passage).collect())
     }
+}
+
+fn unembedded(why: &str) -> String {
+    tracing::warn!(
+        why,
+        "the question was not embedded; searching by words alone"
+    );
+    metrics::counter!("okra_query_embedding_failures_total").increment(1);
+    format!("The question was not embedded, so only its words were searched for: {why}")
 }

@@ -218,7 +218,9 @@ impl Engine {
         if let Some(twin) = twin.await? {
             return Ok(Outcome::Twin(twin));
         }
-        let ingested = self.take_in(&item, &document, size).await?;
+        let ingested = self
+            .take_in(syncing.chatbot, &item, &document, size)
+            .await?;
         Ok(Outcome::Read(Box::new(item), Box::new(ingested), hash))
     }
 

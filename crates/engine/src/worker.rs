@@ -10,6 +10,7 @@ use okra_store::jobs::{Job, Task};
 
 use crate::Engine;
 use crate::ingest::IngestError;
+use crate::reembed::{ReembedError, Slice};
 
 /// How long a job is another worker's before it may be taken over, unless renewed.
 const LEASE: Duration = Duration::from_secs(15);
@@ -116,10 +117,12 @@ impl Worker {
             },
             Task::Ingest(item) => self.ingest(job, *item).await?,
             Task::Sync(source) => self.engine.sync_step(job, *source).await?,
+            Task::Embed => self.reembed(job).await?,
         };
         let name = match job.task {
             Task::Ingest(_) => "ingest",
             Task::Sync(_) => "sync",
+            Task::Embed => "embed",
             Task::DeleteBlobs(_) => "delete_blobs",
         };
         let outcome = format!("{step:?}").to_lowercase();
@@ -142,9 +145,8 @@ impl Worker {
         let Some(item) = store.begin_ingest(&chatbot, id).await? else {
             return self.drop_job(job).await;
         };
-        match self.engine.read_item(&item).await {
-            Ok(mut done) => {
-                done.embedding_space = self.engine.embedding_space();
+        match self.engine.read_item(&chatbot, &item).await {
+            Ok(done) => {
                 let (chunks, text) = (done.chunks.len(), done.text_file);
                 let kept = store.finish_ingest(job, id, done).await?;
                 if let (false, Some(text)) = (kept, text) {
@@ -170,6 +172,45 @@ impl Worker {
                 self.fail(job, id, &reason).await
             }
         }
+    }
+
+    async fn reembed(&self, job: &Job) -> Result<Step> {
+        let store = self.engine.store();
+        let chatbot = match store.chatbot(job.organization_id, job.chatbot_id).await {
+            Ok(chatbot) => chatbot,
+            Err(error) if error.kind == ErrorKind::NotFound => return self.drop_job(job).await,
+            Err(error) => return Err(error),
+        };
+        let reason = match self.engine.reembed(job, &chatbot).await {
+            Ok(Slice::Done) => {
+                tracing::info!(chatbot = %chatbot.id, "new vectors are in place");
+                return Ok(Step::Done);
+            }
+            Ok(Slice::More) => {
+                // Behind whatever else is due.
+                store.retry_job(job, Duration::ZERO).await?;
+                return Ok(Step::Deferred);
+            }
+            Ok(Slice::Lost) => return Ok(Step::Dropped),
+            Err(ReembedError::Later(error)) if job.attempts < MAX_ATTEMPTS => {
+                log("vectors were not made; trying again later", &error);
+                store.retry_job(job, delay(job.attempts)).await?;
+                return Ok(Step::Deferred);
+            }
+            Err(ReembedError::Later(error)) => {
+                log("making vectors was given up", &error);
+                match error.kind {
+                    ErrorKind::Internal => "Making vectors failed several times for a reason on \
+                                            the server, which its log tells."
+                        .to_owned(),
+                    _ => error.message,
+                }
+            }
+            Err(ReembedError::Refused(reason)) => reason,
+        };
+        let kept = store.fail_reembedding(job, &reason).await?;
+        tracing::warn!(chatbot = %chatbot.id, reason, kept, "new vectors were not made");
+        Ok(if kept { Step::Failed } else { Step::Dropped })
     }
 
     async fn fail(&self, job: &Job, id: ItemId, reason: &str) -> Result<Step> {

@@ -4,6 +4,8 @@
 
 mod metrics;
 mod sets;
+mod shelf;
 
 pub use metrics::{Figures, Refusal, figures, ndcg, recall, reciprocal_rank, refusal};
 pub use sets::{Judged, LoadError, Question, RetrievalSet, Text, load_questions, sets_folder};
+pub use shelf::{Shelf, Vector};

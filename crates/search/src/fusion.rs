@@ -14,6 +14,7 @@ enum Embedder {
     None,
     StaticEnglish,
     Transformer,
+    TransformerEnglish,
 }
 
 impl Fusion {
@@ -32,7 +33,16 @@ impl Fusion {
         }
     }
 
-    /// A sentence transformer of the all-MiniLM-L6-v2 class or better.
+    /// A sentence transformer that knows English alone, such as all-MiniLM-L6-v2: where a question shows another
+    /// language, its vector is ignored.
+    pub const fn transformer_english() -> Self {
+        Self {
+            embedder: Embedder::TransformerEnglish,
+        }
+    }
+
+    /// A sentence transformer of the all-MiniLM-L6-v2 class or better. The default of embedders that nothing is
+    /// known of.
     pub const fn transformer() -> Self {
         Self {
             embedder: Embedder::Transformer,
@@ -49,12 +59,18 @@ impl Fusion {
     pub(crate) fn scoring(&self, question: &Shown) -> Scoring {
         let embedder = match self.embedder {
             _ if !question.has_vector => Embedder::None,
-            Embedder::StaticEnglish if question.other_latin_language => Embedder::None,
+            Embedder::StaticEnglish | Embedder::TransformerEnglish
+                if question.other_latin_language =>
+            {
+                Embedder::None
+            }
             embedder => embedder,
         };
         let (lexical_weight, curve) = match embedder {
             Embedder::StaticEnglish => (STATIC_LEXICAL_WEIGHT, STATIC_CURVE),
-            Embedder::Transformer => (TRANSFORMER_LEXICAL_WEIGHT, TRANSFORMER_CURVE),
+            Embedder::Transformer | Embedder::TransformerEnglish => {
+                (TRANSFORMER_LEXICAL_WEIGHT, TRANSFORMER_CURVE)
+            }
             Embedder::None if question.latin => (1.0, LATIN_CURVE),
             Embedder::None => (1.0, OTHER_CURVE),
         };
@@ -201,6 +217,9 @@ mod tests {
             question(false, true, false)
         ));
         assert!(weighs(Fusion::transformer(), question(true, true, true)));
+        let english = Fusion::transformer_english();
+        assert!(weighs(english, question(true, true, false)));
+        assert!(!weighs(english, question(true, true, true)));
         assert!(!weighs(Fusion::lexical_only(), question(true, true, false)));
     }
 }

@@ -8,19 +8,19 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use okra_ai::chat::{ChatModel, ChatModelConfig};
-use okra_ai::embed::Embedder;
-use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
-use okra_ai::embed::static_model::StaticEmbedder;
+use okra_ai::embed::openai::OpenAiEmbedderConfig;
+use okra_ai::embed::transformer;
 use okra_domain::Clock;
 use okra_domain::provider::OPENAI_URL;
+use okra_engine::embedders::{Embedders, Embedding, ServerEmbedding};
 use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
 use okra_engine::sources::Places;
-use okra_engine::{Engine, Fusion, Options, Parts};
+use okra_engine::{Engine, Options, Parts};
 use okra_store::Store;
 use okra_store::buckets::Buckets;
 
 use crate::accounts::Accounts;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::limits::Limits;
 use crate::mail::Mailer;
 use crate::visitor::Tokens;
@@ -92,7 +92,6 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         format!("cannot make the data folder {folder} (OKRA_DATA_DIR)")
     })?;
     let store = Store::open(&config.database_url, &config.storage_url, clock).await?;
-    let (embedder, fusion) = embedder(config)?;
     let base_url = config.provider.as_ref().map(|provider| &provider.base_url);
     let base_url = base_url.map_or(OPENAI_URL, String::as_str);
     let mut model = ChatModelConfig::new(base_url);
@@ -114,8 +113,11 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
     Ok(Engine::new(Parts {
         store,
         places: Places::new(folders, buckets, config.max_upload_bytes),
-        embedder,
-        fusion,
+        embedders: Embedders::new(
+            server_embedding(config)?,
+            config.models_dir.clone(),
+            gate.clone(),
+        ),
         chat_model: Arc::new(ChatModel::new(model)?),
         gate,
         fetcher,
@@ -150,16 +152,30 @@ fn create_private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-fn embedder(config: &Config) -> Result<(Arc<dyn Embedder>, Fusion)> {
+fn server_embedding(config: &Config) -> Result<ServerEmbedding> {
     Ok(match &config.embedding {
-        None => (
-            Arc::new(StaticEmbedder::built_in()),
-            Fusion::static_english(),
-        ),
-        Some(embedding) => {
-            let mut own = OpenAiEmbedderConfig::new(&embedding.base_url, &embedding.model);
-            own.api_key = embedding.api_key.clone();
-            (Arc::new(OpenAiEmbedder::new(own)?), Fusion::transformer())
+        config::Embedding::Static => ServerEmbedding::Ready(Embedding::built_in()),
+        config::Embedding::Transformer(model) => {
+            let folder = &config.models_dir;
+            let models = transformer::models(folder);
+            anyhow::ensure!(
+                models.contains(model),
+                "embedding_model (OKRA_EMBEDDING_MODEL) is {model:?}, but {} holds {}; \
+                 `okra models add` gets one",
+                folder.display(),
+                if models.is_empty() {
+                    "no model".to_owned()
+                } else {
+                    models.join(", ")
+                },
+            );
+            ServerEmbedding::Transformer(model.clone())
+        }
+        config::Embedding::Endpoint(endpoint) => {
+            ServerEmbedding::Ready(Embedding::endpoint(OpenAiEmbedderConfig {
+                api_key: endpoint.api_key.clone(),
+                ..OpenAiEmbedderConfig::new(&endpoint.base_url, &endpoint.model)
+            })?)
         }
     })
 }

@@ -5,6 +5,7 @@ mod chatbots;
 mod eval;
 mod ingest;
 mod keys;
+mod models;
 mod people;
 mod serve;
 mod sources;
@@ -19,7 +20,7 @@ use okra_domain::Clock;
 use okra_engine::{Engine, reading};
 
 use crate::app::{Spec, build_engine};
-use crate::config::{Config, DEFAULTS, Flags};
+use crate::config::{Config, DEFAULTS, Embedding, Flags};
 use crate::mail::Mailer;
 use crate::telemetry;
 
@@ -64,6 +65,9 @@ enum Command {
     /// Invite people, list them, and let them choose a new password
     #[command(subcommand)]
     People(people::Command),
+    /// List and get sentence transformers, which turn texts into vectors
+    #[command(subcommand)]
+    Models(models::Command),
     /// Look at chatbots
     #[command(subcommand)]
     Chatbots(chatbots::Command),
@@ -150,6 +154,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::start_logs(&config.log, config.log_json)?;
             serve::run(config).await?;
         }
+        Command::Models(command) => {
+            telemetry::start_logs("warn", config.log_json)?;
+            return models::run(&config, command).await;
+        }
         command => {
             telemetry::start_logs("warn", config.log_json)?;
             let engine = build_engine(&config, Clock::system()).await?;
@@ -173,7 +181,7 @@ async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Re
         Command::Ask { chatbot, question } => ask::run(engine, &chatbot, question).await,
         Command::Eval(eval) => eval::run(engine, eval).await,
         Command::CheckConfig { .. } => check(engine, config).await,
-        Command::Serve { .. } | Command::Openapi => Ok(ExitCode::SUCCESS),
+        Command::Serve { .. } | Command::Models(_) | Command::Openapi => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -187,8 +195,9 @@ async fn check(engine: &Engine, config: &Config) -> Result<ExitCode> {
         None => format!("none; {:?} answers", config.fallback).to_lowercase(),
     };
     let embedder = match &config.embedding {
-        Some(embedding) => format!("{} at {}", embedding.model, embedding.base_url),
-        None => "built in".to_owned(),
+        Embedding::Static => "built in".to_owned(),
+        Embedding::Transformer(model) => format!("{model} in {}", config.models_dir.display()),
+        Embedding::Endpoint(endpoint) => format!("{} at {}", endpoint.model, endpoint.base_url),
     };
     let mail = match &config.smtp {
         Some(smtp) => {

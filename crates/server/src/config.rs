@@ -24,9 +24,10 @@ use crate::mail::Smtp;
 pub const DEFAULTS: &str = include_str!("../../../okra.default.toml");
 
 /// Settings whose environment variable is not `OKRA_` and the key in capitals.
-const OTHER_VARIABLES: [(&str, &str); 2] = [
+const OTHER_VARIABLES: [(&str, &str); 3] = [
     ("openai_base_url", "OPENAI_BASE_URL"),
     ("openai_api_key", "OPENAI_API_KEY"),
+    ("models_hub", "HF_ENDPOINT"),
 ];
 
 /// Every setting as written; the defaults file documents each.
@@ -48,6 +49,8 @@ struct Written {
     embedding_model: String,
     embedding_base_url: String,
     embedding_api_key: Secret,
+    models_dir: String,
+    models_hub: String,
     index_cache_mb: usize,
     max_upload_mb: u64,
     max_json_kb: usize,
@@ -99,8 +102,12 @@ pub struct Config {
     pub max_prompt_tokens: usize,
     /// Tokens of an answer at most.
     pub max_answer_tokens: Option<u32>,
-    /// Who embeds; `None` for the built-in model.
-    pub embedding: Option<Embedding>,
+    /// Who embeds for whoever has not chosen.
+    pub embedding: Embedding,
+    /// The folder of sentence transformers.
+    pub models_dir: PathBuf,
+    /// Where `okra models add` gets them.
+    pub models_hub: String,
     /// Memory for search indexes, in bytes.
     pub index_cache_bytes: usize,
     /// Size of an upload at most, in bytes.
@@ -139,9 +146,20 @@ pub struct Config {
     pub log_json: bool,
 }
 
+/// Who turns texts into vectors.
+#[derive(Debug, Clone)]
+pub enum Embedding {
+    /// The built-in model.
+    Static,
+    /// A sentence transformer, by its folder's name.
+    Transformer(String),
+    /// An OpenAI-compatible `/embeddings`.
+    Endpoint(EmbeddingEndpoint),
+}
+
 /// An OpenAI-compatible `/embeddings`.
 #[derive(Debug, Clone)]
-pub struct Embedding {
+pub struct EmbeddingEndpoint {
     /// Its address.
     pub base_url: String,
     /// Its key, where it needs one.
@@ -206,6 +224,11 @@ impl Config {
         Ok(Self {
             provider: provider(&written)?,
             embedding: embedding(&written)?,
+            models_hub: web_url("models_hub (HF_ENDPOINT)", &written.models_hub)?,
+            models_dir: match text(&written.models_dir) {
+                Some(folder) => PathBuf::from(folder),
+                None => data_dir.join("models"),
+            },
             fallback: match written.llm_fallback.as_str() {
                 "extractive" => Fallback::Extractive,
                 "error" => Fallback::Error,
@@ -342,23 +365,26 @@ fn provider(written: &Written) -> Result<Option<Provider>> {
     Ok(Some(Provider { base_url, api_key }))
 }
 
-fn embedding(written: &Written) -> Result<Option<Embedding>> {
+fn embedding(written: &Written) -> Result<Embedding> {
+    let model = text(&written.embedding_model)
+        .context("embedding_model (OKRA_EMBEDDING_MODEL) must name a model for this embedder");
     match written.embedder.as_str() {
-        "static" => Ok(None),
+        "static" => Ok(Embedding::Static),
+        "transformer" => Ok(Embedding::Transformer(model?)),
         "openai" => {
             let own = text(&written.embedding_base_url);
             let base_url = own.or_else(|| text(&written.openai_base_url));
             let base_url = base_url.unwrap_or_else(|| OPENAI_URL.to_owned());
-            Ok(Some(Embedding {
+            Ok(Embedding::Endpoint(EmbeddingEndpoint {
                 base_url: web_url("embedding_base_url (OKRA_EMBEDDING_BASE_URL)", &base_url)?,
                 api_key: secret(&written.embedding_api_key)
                     .or_else(|| secret(&written.openai_api_key)),
-                model: text(&written.embedding_model).context(
-                    "embedding_model (OKRA_EMBEDDING_MODEL) must name a model for this embedder",
-                )?,
+                model: model?,
             }))
         }
-        other => bail!("embedder (OKRA_EMBEDDER) must be static or openai, not {other:?}"),
+        other => {
+            bail!("embedder (OKRA_EMBEDDER) must be static, transformer or openai, not {other:?}")
+        }
     }
 }
 
@@ -436,7 +462,8 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert!(config.database_url.starts_with("sqlite:/"));
         assert!(config.storage_url.starts_with("file:///"));
-        assert!(config.provider.is_none() && config.embedding.is_none());
+        assert!(config.provider.is_none());
+        assert!(matches!(config.embedding, Embedding::Static));
         assert_eq!(config.fallback, Fallback::Extractive);
     }
 
@@ -493,7 +520,8 @@ mod tests {
         check("OKRA_EXTRACT_MEMORY_MB", "1", "at least 256");
         check("OKRA_LLM_FALLBACK", "guess", "extractive or error");
         check("OPENAI_BASE_URL", "localhost:11434", "http or https");
-        check("OKRA_EMBEDDER", "magic", "static or openai");
+        check("OKRA_EMBEDDER", "magic", "static, transformer or openai");
+        check("HF_ENDPOINT", "hub", "not a URL");
         check("OKRA_BOOTSTRAP_API_KEY", "abc", "48 hexadecimal");
         check("OKRA_LOG_FORMAT", "xml", "text or json");
         check("OKRA_FOLDER_ALLOW", "/srv/docs,docs", "whole paths");

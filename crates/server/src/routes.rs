@@ -6,6 +6,7 @@ mod chat;
 mod chatbots;
 mod conversations;
 mod deploy;
+mod embedders;
 mod evals;
 mod events;
 mod health;
@@ -17,6 +18,7 @@ mod pages;
 mod people;
 mod pictures;
 mod provider;
+mod reranker;
 mod retrieval;
 mod sources;
 mod usage;
@@ -96,6 +98,12 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(sources::pages))
         .routes(routes!(sources::log))
         .routes(routes!(retrieval::query))
+        .routes(routes!(
+            embedders::show_chatbots,
+            embedders::set_chatbots,
+            embedders::delete_chatbots
+        ))
+        .routes(routes!(reranker::show, reranker::set, reranker::delete))
         .routes(routes!(evals::list, evals::create))
         .routes(routes!(evals::draft))
         .routes(routes!(evals::show, evals::update, evals::delete))
@@ -119,6 +127,8 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(provider::show, provider::set, provider::delete))
         .routes(routes!(provider::test))
         .routes(routes!(provider::list_models))
+        .routes(routes!(embedders::show, embedders::set, embedders::delete))
+        .routes(routes!(embedders::list))
         .routes(routes!(usage::show))
 }
 

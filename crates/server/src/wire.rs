@@ -221,6 +221,10 @@ pub struct ScoresBody {
     pub semantic: Option<f32>,
     /// Both weighed together: what passages are ranked by.
     pub combined: f32,
+    /// Its place in that order, from 1: before any reranking.
+    pub rank: usize,
+    /// The reranker's score, where it was shown the passage; what it means is the model's own.
+    pub rerank: Option<f32>,
 }
 
 impl From<Scores> for ScoresBody {
@@ -229,6 +233,8 @@ impl From<Scores> for ScoresBody {
             lexical: scores.lexical,
             semantic: scores.semantic,
             combined: scores.combined,
+            rank: scores.rank,
+            rerank: scores.rerank,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::Store;
 use crate::accounts::{self, KnownKey};
 use crate::blobs;
 use crate::db::{Param, Row, Tx, is_unique_violation, params, to_json};
+use crate::embedders;
 use crate::jobs;
 use crate::providers;
 
@@ -36,7 +37,10 @@ macro_rules! select {
              (SELECT p.base_url FROM providers p \
              WHERE p.organization_id = chatbots.organization_id) AS provider_url, \
              (SELECT p.api_key FROM providers p \
-             WHERE p.organization_id = chatbots.organization_id) AS provider_key \
+             WHERE p.organization_id = chatbots.organization_id) AS provider_key, \
+             embedder, serving_space, serving_embedder, reranker, \
+             (SELECT o.embedder FROM organizations o \
+             WHERE o.id = chatbots.organization_id) AS organization_embedder \
              FROM chatbots ",
             $rest
         )
@@ -282,6 +286,8 @@ fn read(row: &Row) -> Result<Chatbot> {
             .get::<Option<String>>("openai_api_key")?
             .map(Secret::new),
         provider: providers::read(row)?,
+        embedding: embedders::read_embedding(row)?,
+        reranker: embedders::reranker(row)?,
         allowed_origins: row.json("allowed_origins")?,
         identity_secret: row
             .get::<Option<String>>("identity_secret")?

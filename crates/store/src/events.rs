@@ -14,6 +14,7 @@ mod neighbours;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use okra_domain::embedder::Reembedding;
 use okra_domain::error::Result;
 use okra_domain::knowledge::Item;
 use okra_domain::session::{Message, Session};
@@ -64,6 +65,13 @@ pub enum Event {
         /// The message.
         message: Box<Message>,
     },
+    /// New vectors came further, are in place, or did not come.
+    Embedder {
+        /// Whose vectors they are.
+        chatbot_id: ChatbotId,
+        /// How far they have come; `None` where all are in place.
+        reembedding: Option<Reembedding>,
+    },
     /// Something was missed: what is shown has to be read anew.
     Resync,
 }
@@ -79,6 +87,8 @@ pub(crate) enum Change {
     Session(ChatbotId, SessionId),
     #[serde(rename = "m")]
     Message(ChatbotId, SessionId, MessageId),
+    #[serde(rename = "e")]
+    Embedder(ChatbotId),
 }
 
 /// The feeds of the organizations that are watched here. Shared by the clones of a store.
@@ -255,6 +265,7 @@ impl Store {
                     source: found(source)?.map(Box::new),
                 }))
             }
+            Change::Embedder(chatbot) => self.told_embedder(organization, chatbot).await,
             Change::Session(chatbot, session) => {
                 let session = self.told_session(organization, chatbot, session).await?;
                 Ok(session.map(|session| Event::Conversation(Box::new(session))))
@@ -271,6 +282,20 @@ impl Store {
                 }))
             }
         }
+    }
+
+    async fn told_embedder(
+        &self,
+        organization: OrganizationId,
+        id: ChatbotId,
+    ) -> Result<Option<Event>> {
+        let Some(chatbot) = found(self.chatbot(organization, id).await)? else {
+            return Ok(None);
+        };
+        Ok(Some(Event::Embedder {
+            chatbot_id: id,
+            reembedding: self.reembedding(&chatbot).await?,
+        }))
     }
 
     async fn told_session(

@@ -22,6 +22,8 @@ pub enum Task {
     Ingest(ItemId),
     /// Read the next pages of a source.
     Sync(SourceId),
+    /// Make vectors for whatever of the chatbot's knowledge has none of the embedder that it shall have.
+    Embed,
     /// Delete the blob, or every blob in the folder, at this path.
     DeleteBlobs(String),
 }
@@ -187,11 +189,35 @@ pub(crate) async fn go_on(tx: &mut Tx, job: &Job, at: Timestamp) -> Result<bool>
     Ok(tx.execute(sql, values).await? == 1)
 }
 
-/// Whose blobs a job deletes.
+/// Asks for the chatbot's vectors to be brought to the embedder that it shall have; gives how many jobs
+/// that is. There is one a chatbot, which has the chatbot's id; asking anew replaces it.
+pub(crate) async fn embed(tx: &mut Tx, owner: Owner, now: Timestamp) -> Result<u64> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, attempts, run_at, \
+               created_at) VALUES ($2, 'embed', $1, $2, 0, $3, $3) \
+               ON CONFLICT (id) DO UPDATE SET attempts = 0, run_at = excluded.run_at, \
+               lease = NULL, lease_until = NULL";
+    let values = params![owner.organization.0, owner.chatbot.0, now];
+    tx.execute(sql, values).await
+}
+
+/// Whose a job is.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
     organization: OrganizationId,
     chatbot: ChatbotId,
+}
+
+impl Owner {
+    pub(crate) fn new(organization: OrganizationId, chatbot: ChatbotId) -> Self {
+        Self {
+            organization,
+            chatbot,
+        }
+    }
+
+    pub(crate) fn chatbot(self) -> ChatbotId {
+        self.chatbot
+    }
 }
 
 impl From<&Chatbot> for Owner {
@@ -254,6 +280,15 @@ pub(crate) async fn finish(tx: &mut Tx, job: &Job) -> Result<bool> {
     Ok(tx.execute(sql, params![job.id.0, job.lease]).await? == 1)
 }
 
+/// Whether a job is still its holder's, in the caller's transaction; where it `gets_on`, its attempts
+/// are counted from one again.
+pub(crate) async fn keep(tx: &mut Tx, job: &Job, gets_on: bool) -> Result<bool> {
+    let sql = "UPDATE jobs SET attempts = CASE WHEN $1 = 1 THEN 1 ELSE attempts END \
+               WHERE id = $2 AND lease = $3";
+    let values = params![i64::from(gets_on), job.id.0, job.lease];
+    Ok(tx.execute(sql, values).await? == 1)
+}
+
 fn read(row: &Row) -> Result<Job> {
     let kind: String = row.get("kind")?;
     let task = match (kind.as_str(), row.get::<Option<Uuid>>("item_id")?) {
@@ -267,6 +302,7 @@ fn read(row: &Row) -> Result<Job> {
                 ));
             }
         },
+        ("embed", _) => Task::Embed,
         ("delete_blobs", _) => Task::DeleteBlobs(row.get("path")?),
         (other, _) => {
             let what = format!("no job is of kind {other:?}");

@@ -239,6 +239,7 @@ impl Store {
         tx.execute(sql, params![id.0]).await?;
         self.drop_text(tx, job, id).await?;
         let count = i64::try_from(done.chunks.len()).unwrap_or(i64::MAX);
+        let space = done.embedding_space.clone();
         insert_chunks(tx, id, done.chunks).await?;
         let sql = "UPDATE knowledge_items SET title = COALESCE($1, title), status = 'ready', \
                    error = NULL, chunks = $2, characters = $3, size_bytes = $4, \
@@ -256,6 +257,14 @@ impl Store {
             job.chatbot_id.0,
         ];
         tx.execute(sql, values).await?;
+        // Another embedder may have taken over while these vectors were made.
+        let sql = "SELECT COUNT(*) AS count FROM chatbots WHERE id = $1 AND serving_space <> $2";
+        let row = tx
+            .fetch_optional(sql, params![job.chatbot_id.0, space])
+            .await?;
+        if row.map(|row| row.get::<i64>("count")).transpose()? == Some(1) {
+            jobs::embed(tx, job.into(), now).await?;
+        }
         note_change(tx, job.chatbot_id, id).await
     }
 
@@ -279,31 +288,6 @@ impl Store {
 
     pub(crate) fn tell_item(&self, organization: OrganizationId, chatbot: ChatbotId, item: ItemId) {
         self.events.tell(organization, Change::Item(chatbot, item));
-    }
-
-    /// Asks for every item whose vectors lie in another space to be read again; gives how many.
-    /// What was found before keeps answering by its words meanwhile.
-    pub async fn reread_items_outside(&self, space: &str) -> Result<u64> {
-        let now = self.clock.now();
-        let sql = "SELECT i.id, i.chatbot_id, b.organization_id FROM knowledge_items i \
-                   JOIN chatbots b ON b.id = i.chatbot_id \
-                   WHERE i.embedding_space IS NOT NULL AND i.embedding_space <> $1";
-        let rows = self.db.fetch_all(sql, params![space]).await?;
-        let mut asked = 0;
-        for row in rows {
-            let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, item_id, \
-                       attempts, run_at, created_at) VALUES ($1, 'ingest', $2, $3, $4, 0, $5, $5) \
-                       ON CONFLICT (item_id) DO NOTHING";
-            let values = params![
-                okra_domain::JobId::new().0,
-                row.get::<Uuid>("organization_id")?,
-                row.get::<Uuid>("chatbot_id")?,
-                row.get::<Uuid>("id")?,
-                now,
-            ];
-            asked += self.db.execute(sql, values).await?;
-        }
-        Ok(asked)
     }
 
     /// The items whose searchable content changed after version `since`.
@@ -541,7 +525,7 @@ pub(crate) fn read(row: &Row) -> Result<Item> {
     })
 }
 
-fn read_chunk(row: &Row) -> Result<Chunk> {
+pub(crate) fn read_chunk(row: &Row) -> Result<Chunk> {
     let number = |column| -> Result<Option<u32>> {
         let value: Option<i64> = row.get(column)?;
         value

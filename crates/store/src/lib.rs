@@ -12,6 +12,7 @@ pub mod blobs;
 pub mod buckets;
 mod chatbots;
 mod db;
+pub mod embedders;
 pub mod evals;
 pub mod events;
 pub mod jobs;

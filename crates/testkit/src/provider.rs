@@ -7,6 +7,7 @@
 
 mod chat;
 mod embeddings;
+mod rerank;
 mod script;
 
 use std::collections::VecDeque;
@@ -26,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use embeddings::embedding;
-pub use script::{EmbeddingScript, ErrorReply, Script};
+pub use script::{EmbeddingScript, ErrorReply, RerankScript, Script};
 
 /// How many of the latest requests are kept, so that a benchmark doesn't fill the memory.
 const KEPT_REQUESTS: usize = 1_000;
@@ -65,6 +66,7 @@ impl MockProvider {
         let router = Router::new()
             .route("/v1/chat/completions", post(chat_completions))
             .route("/v1/embeddings", post(embeddings))
+            .route("/v1/rerank", post(reranking))
             .route("/v1/models", get(models))
             .layer(DefaultBodyLimit::disable())
             .with_state(shared.clone());
@@ -107,6 +109,16 @@ impl MockProvider {
     /// with [`embedding`] of each text.
     pub fn reply_embeddings(&self, script: EmbeddingScript) {
         self.shared.lock().embedding_queue.push_back(script);
+    }
+
+    /// Sets how passages are scored; at first by the words that they share with the query.
+    pub fn rerank_by_default(&self, script: RerankScript) {
+        self.shared.lock().rerank = script;
+    }
+
+    /// Sets the answer to embeddings requests for which none is queued.
+    pub fn embed_by_default(&self, script: EmbeddingScript) {
+        self.shared.lock().embedding_default = script;
     }
 
     /// The latest requests, oldest first.
@@ -190,6 +202,8 @@ struct Scripted {
     chat_queue: VecDeque<Script>,
     chat_default: Script,
     embedding_queue: VecDeque<EmbeddingScript>,
+    embedding_default: EmbeddingScript,
+    rerank: RerankScript,
     requests: VecDeque<RecordedRequest>,
 }
 
@@ -200,6 +214,8 @@ impl Default for Shared {
                 chat_queue: VecDeque::new(),
                 chat_default: Script::Echo,
                 embedding_queue: VecDeque::new(),
+                embedding_default: EmbeddingScript::Vectors,
+                rerank: RerankScript::Words,
                 requests: VecDeque::new(),
             }),
             arrived: watch::Sender::new(0),
@@ -282,12 +298,24 @@ async fn embeddings(
 ) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let released = shared.released.subscribe();
-    let script = shared.lock().embedding_queue.pop_front();
+    let script = {
+        let mut state = shared.lock();
+        let queued = state.embedding_queue.pop_front();
+        queued.unwrap_or_else(|| state.embedding_default.clone())
+    };
     shared.record("/v1/embeddings", headers, &request);
     let watch = Watch::new(&shared);
     let response = embeddings::reply(script, &request, released).await;
     watch.finished();
     response
+}
+
+async fn reranking(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let released = shared.released.subscribe();
+    let script = shared.lock().rerank.clone();
+    shared.record("/v1/rerank", headers, &request);
+    rerank::reply(script, &request, released).await
 }
 
 async fn models() -> Json<Value> {

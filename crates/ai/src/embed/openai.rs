@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Embedder, Purpose};
+use crate::Reach;
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::http::{Endpoint, EndpointConfig, Post, described_error, read_body, redact};
 
@@ -49,6 +50,10 @@ pub struct OpenAiEmbedderConfig {
     pub model: String,
     /// The key; servers without keys need none.
     pub api_key: Option<Secret>,
+    /// The name of its vectors' space; `None`: `openai:` and the model's.
+    pub space: Option<String>,
+    /// Where the provider may be.
+    pub reach: Reach,
     /// For the connection, TLS included.
     pub connect_timeout: Duration,
     /// For one batch, from the request to its last byte.
@@ -63,15 +68,18 @@ impl OpenAiEmbedder {
     pub fn new(config: OpenAiEmbedderConfig) -> Result<Self, ProviderError> {
         let endpoint = Endpoint::new(EndpointConfig {
             base_url: &config.base_url,
+            root: "/v1",
             key: config.api_key.as_ref(),
             connect_timeout: config.connect_timeout,
             retry_pause: config.retry_pause,
-            reach: &crate::Reach::Anywhere,
+            reach: &config.reach,
             gzip: true,
         })?;
         Ok(Self {
             endpoint,
-            space: format!("openai:{}", config.model),
+            space: config
+                .space
+                .unwrap_or_else(|| format!("openai:{}", config.model)),
             model: config.model,
             timeout: config.timeout,
             dimension: OnceLock::new(),
@@ -235,6 +243,8 @@ impl OpenAiEmbedderConfig {
             base_url: base_url.into(),
             model: model.into(),
             api_key: None,
+            space: None,
+            reach: Reach::Anywhere,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(60),
             retry_pause: Duration::from_millis(250),

@@ -110,12 +110,22 @@ impl RetrievalSet {
 }
 
 impl RetrievalSet {
+    /// What is embedded of each document: its title, where titles count, and its text.
+    pub fn texts(&self) -> Vec<String> {
+        let texts = self.corpus.iter().map(|text| {
+            let title = if self.titled { text.title.as_str() } else { "" };
+            format!("{title}\n{}", text.text).trim_start().to_owned()
+        });
+        texts.collect()
+    }
+
     /// Indexes the corpus, each document with the vector that `embed` makes of its title and text.
     pub fn index(&self, mut embed: impl FnMut(&str) -> Option<QuantizedVector>) -> Index {
         let mut index = Index::new();
-        let changes = self.corpus.iter().enumerate().map(|(at, text)| {
+        let texts = self.corpus.iter().zip(self.texts());
+        let changes = texts.enumerate().map(|(at, (text, embedded))| {
             let title = if self.titled { text.title.as_str() } else { "" };
-            let vector = embed(format!("{title}\n{}", text.text).trim_start());
+            let vector = embed(&embedded);
             Change {
                 item: Uuid::from_u128(at as u128),
                 documents: vec![Document {

@@ -39,9 +39,12 @@ pub async fn run(config: Config) -> Result<()> {
     let set_up_link = accounts::set_up_link(engine.store(), app.config.base_url()).await?;
     greet(&app, first_key.as_deref(), set_up_link.as_deref());
 
-    let reread = engine.reread_foreign_items().await?;
-    if reread > 0 {
-        tracing::info!(items = reread, "embedder changed: reading items again");
+    let chatbots = engine.follow_server_embedder().await?;
+    if chatbots > 0 {
+        tracing::info!(
+            chatbots,
+            "embedder changed: making new vectors in the background"
+        );
     }
     Worker::spawn(&engine, workers);
 

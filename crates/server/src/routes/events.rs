@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::chat::{KEEP_ALIVE, to_value};
+use super::embedders::VectorProgress;
 use crate::access::{Caller, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
@@ -65,6 +66,16 @@ pub struct MessageEvent {
     message: MessageBody,
 }
 
+/// The object of an event `embedder`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbedderEvent {
+    /// Whose vectors they are.
+    chatbot_id: Uuid,
+    /// How they stand.
+    #[serde(flatten)]
+    progress: VectorProgress,
+}
+
 /// Any event's object.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -78,12 +89,16 @@ pub enum EventBody {
     Conversation(ConversationEvent),
     /// Of `message`.
     Message(MessageEvent),
+    /// Of `embedder`.
+    Embedder(EmbedderEvent),
 }
 
 /// Watch what happens
 ///
 /// Server-sent events of the organization from now on: `knowledge` when an item comes, changes or
-/// goes; `source` when one of its sources does, or is read on; `conversation` and `message` when something is said or an answer is rated. An event says
+/// goes; `source` when one of its sources does, or is read on; `embedder` when new vectors of a
+/// chatbot come further, are in place or could not be made; `conversation` and `message` when
+/// something is said or an answer is rated. An event says
 /// how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
 /// that events were missed: read anew what is shown. So does every connection: the stream ends
 /// after ten minutes, or with the server, and is to be opened again.
@@ -160,6 +175,16 @@ fn sent(event: &Event) -> Sent {
                 message: (*message).into(),
             };
             ("message", to_value(body))
+        }
+        Event::Embedder {
+            chatbot_id,
+            reembedding,
+        } => {
+            let body = EmbedderEvent {
+                chatbot_id: chatbot_id.0,
+                progress: reembedding.into(),
+            };
+            ("embedder", to_value(body))
         }
         Event::Resync => ("resync", serde_json::json!({})),
     };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::Json as JsonBody;
 use axum::extract::State;
 use okra_domain::Error;
-use okra_engine::Passage;
+use okra_engine::{Found, Passage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,12 +44,15 @@ pub struct QueryReply {
     /// With `explain`: how long finding took.
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<f64>,
+    /// With `explain`: what did not go as it should, such as a reranker that did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 /// Query knowledge
 ///
 /// The passages that answer best, with how likely each is the right one. With `explain` each tells
-/// its scores by words and by meaning too.
+/// its scores by words and by meaning too, and what the reranker made of them where there is one.
 #[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/query-knowledge",
     operation_id = "queryKnowledge", tag = "Knowledge",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot.")),
@@ -73,7 +76,7 @@ pub async fn query(
         return Err(ApiError(Error::invalid_field("min_similarity", problem)));
     }
     let started = Instant::now();
-    let passages = app
+    let Found { passages, warning } = app
         .engine
         .retrieve(&chatbot, &query, limit, minimum)
         .await?;
@@ -86,5 +89,6 @@ pub async fn query(
         results: passages.iter().map(result).collect(),
         threshold: input.explain.then(|| app.engine.answer_threshold()),
         milliseconds: input.explain.then_some(milliseconds),
+        warning: warning.filter(|_| input.explain),
     }))
 }

@@ -15,6 +15,7 @@ mod chatbots;
 mod console;
 mod conversations;
 mod duplicates;
+mod embedders;
 mod evals;
 mod events;
 mod hostile;

@@ -15,6 +15,7 @@ use super::{SlugChoice, insert, lock};
 use crate::Store;
 use crate::blobs;
 use crate::db::{Tx, params};
+use crate::embedders;
 use crate::jobs;
 
 /// How long copying the files may take.
@@ -106,6 +107,7 @@ impl Store {
             ..copy
         };
         let copy = insert(&mut tx, copy, SlugChoice::Derived).await?;
+        embedders::copy(&mut tx, original.id, copy.id).await?;
         for item in items {
             copy_item(&mut tx, &copy, item).await?;
         }
@@ -118,6 +120,15 @@ impl Store {
         let sql = "SELECT id FROM knowledge_items WHERE chatbot_id = $1 AND status = 'pending'";
         for row in tx.fetch_all(sql, params![copy.id.0]).await? {
             jobs::ingest(&mut tx, &copy, ItemId(row.get("id")?), now).await?;
+        }
+        // The copy goes on where the original was on its way to other vectors.
+        let sql = "SELECT 1 AS one FROM reembeddings WHERE chatbot_id = $1";
+        if tx
+            .fetch_optional(sql, params![original.id.0])
+            .await?
+            .is_some()
+        {
+            jobs::embed(&mut tx, (&copy).into(), now).await?;
         }
         tx.commit().await?;
         Ok(copy)

@@ -19,7 +19,6 @@ on_every_database! {
     a_changed_item_voids_the_reading_under_way,
     every_count_of_chunks_is_stored,
     no_change_is_lost_among_writers,
-    items_of_another_embedder_are_read_again,
 }
 
 async fn what_was_read_is_swapped_in_whole(world: World) -> Result<()> {
@@ -268,37 +267,5 @@ async fn no_change_is_lost_among_writers(world: World) -> Result<()> {
         .chatbot(chatbot.organization_id, chatbot.id)
         .await?;
     assert_eq!(stored.knowledge_version, version);
-    Ok(())
-}
-
-async fn items_of_another_embedder_are_read_again(world: World) -> Result<()> {
-    let chatbot = world.chatbot("Shop helper").await?;
-    let old = world.add_ready(&chatbot, &["old"]).await?;
-    let unread = world.add_text(&chatbot, "unread").await?;
-    let new = world.add_text(&chatbot, "new").await?;
-    world.lease_ingest(unread.id).await?;
-    let job = world.lease_ingest(new.id).await?;
-    let done = Ingested {
-        embedding_space: "space-2".to_owned(),
-        ..ingested(&["new"])
-    };
-    world.store.finish_ingest(&job, new.id, done).await?;
-
-    assert_eq!(world.store.reread_items_outside("space-2").await?, 1);
-    assert_eq!(
-        world.store.reread_items_outside("space-2").await?,
-        0,
-        "asked before"
-    );
-    let job = world.lease_ingest(old.id).await?;
-    assert_eq!(job.organization_id, chatbot.organization_id);
-    assert_eq!(
-        world.store.item(&chatbot, old.id).await?.status,
-        ItemStatus::Ready
-    );
-    assert_eq!(world.store.item_chunks(&chatbot, old.id).await?.len(), 1);
-    // One that is being read is left to its reader.
-    assert_eq!(world.store.reread_items_outside("space-3").await?, 1);
-    assert!(world.store.renew_job(&job, LEASE).await?);
     Ok(())
 }

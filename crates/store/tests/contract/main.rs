@@ -8,6 +8,7 @@ mod attachments;
 mod blobs;
 mod chatbots;
 mod duplicate;
+mod embedders;
 mod evals;
 mod events;
 mod ingesting;

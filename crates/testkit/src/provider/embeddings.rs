@@ -28,11 +28,11 @@ pub fn embedding(text: &str) -> Vec<f32> {
 
 /// Answers an embeddings request by its script.
 pub(super) async fn reply(
-    script: Option<EmbeddingScript>,
+    script: EmbeddingScript,
     request: &Value,
     mut released: watch::Receiver<usize>,
 ) -> Response {
-    let script = match script.unwrap_or(EmbeddingScript::Vectors) {
+    let script = match script {
         EmbeddingScript::Error(reply) => return reply.into_response(),
         EmbeddingScript::Hang => {
             hang(&mut released).await;

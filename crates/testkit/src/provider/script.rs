@@ -96,6 +96,27 @@ pub enum EmbeddingScript {
     Hang,
 }
 
+/// What to answer to a rerank request.
+#[derive(Debug, Clone)]
+pub enum RerankScript {
+    /// The share of the query's words that each passage has, as Cohere and Jina answer.
+    Words,
+    /// The same as text-embeddings-inference answers, which refuses the other form with 422.
+    Texts,
+    /// The share of the query's words that each passage lacks: the order turned round.
+    Reversed,
+    /// One passage has no score.
+    MissingOne,
+    /// One passage has two scores, another none.
+    Twice,
+    /// One score is no number.
+    NotFinite,
+    /// Answers with an error status.
+    Error(ErrorReply),
+    /// Sends nothing until released, then the scores.
+    Hang,
+}
+
 /// An answer with an error status and an OpenAI-like body.
 #[derive(Debug, Clone)]
 pub struct ErrorReply {
