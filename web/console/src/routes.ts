@@ -20,6 +20,7 @@ export const PATHS = {
   source: '/chatbots/:chatbot/knowledge/sources/:source',
   playground: '/chatbots/:chatbot/playground',
   behaviour: '/chatbots/:chatbot/behaviour',
+  search: '/chatbots/:chatbot/search',
   appearance: '/chatbots/:chatbot/appearance',
   voice: '/chatbots/:chatbot/voice',
   deploy: '/chatbots/:chatbot/deploy',
@@ -72,6 +73,7 @@ export const PAGES: Partial<Record<PageName, Page>> = {
   source: { file: 'sources/Source', frame: 'chatbot' },
   playground: { file: 'playground/Playground', frame: 'chatbot', least: 'agent' },
   behaviour: { file: 'behaviour/Behaviour', frame: 'chatbot' },
+  search: { file: 'search/Search', frame: 'chatbot', least: 'admin' },
   appearance: { file: 'appearance/Appearance', frame: 'chatbot' },
   voice: { file: 'voice/Voice', frame: 'chatbot' },
   deploy: { file: 'deploy/Deploy', frame: 'chatbot' },
@@ -85,7 +87,7 @@ export const PAGES: Partial<Record<PageName, Page>> = {
 };
 
 /** The tabs of a chatbot and of the settings, in their order. */
-export const CHATBOT_TABS = ['knowledge', 'playground', 'behaviour', 'appearance', 'voice', 'deploy', 'conversations'] as const;
+export const CHATBOT_TABS = ['knowledge', 'playground', 'behaviour', 'search', 'appearance', 'voice', 'deploy', 'conversations'] as const;
 export const SETTINGS_TABS = ['organization', 'people', 'keys', 'providers', 'usage'] as const;
 
 // Each file says for itself which properties it takes: a chatbot's pages take one more than the others.
