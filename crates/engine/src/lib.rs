@@ -2,6 +2,7 @@
 //! background. Knows the store, the models, the extractors and the ranking; knows nothing of HTTP
 //! edges or command lines.
 
+pub mod archive;
 pub mod chat;
 pub mod embedders;
 mod eval;
@@ -11,6 +12,7 @@ mod images;
 mod indexes;
 mod ingest;
 pub mod live;
+pub mod pairs;
 mod prompt;
 mod providers;
 pub mod reading;

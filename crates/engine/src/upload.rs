@@ -22,6 +22,18 @@ pub struct ReceivedFile {
     blob: Option<PendingBlob>,
 }
 
+/// A file from outside that lies in blob storage.
+pub(crate) struct StoredFile {
+    /// Its own name, without folders.
+    pub(crate) file_name: String,
+    /// Its media type, from its content.
+    pub(crate) media_type: &'static str,
+    /// Bytes in all.
+    pub(crate) size: u64,
+    /// SHA-256 of them, in hex.
+    pub(crate) sha256: String,
+}
+
 struct PendingBlob {
     blobs: Blobs,
     path: String,
@@ -56,6 +68,44 @@ impl Engine {
     where
         S: Stream<Item = Result<Bytes>> + Unpin,
     {
+        let now = self.parts.store.clock().now();
+        let source = Source::File {
+            file_name: base_name(file_name)?,
+            media_type: String::new(),
+            sha256: String::new(),
+        };
+        let mut item = Item::new(chatbot.id, None, source, now)?;
+        let path = blobs::item_path(chatbot.id, item.id);
+        let stored = self
+            .store_file(&path, file_name, max_bytes, content)
+            .await?;
+        item.size_bytes = i64::try_from(stored.size).unwrap_or(i64::MAX);
+        item.source = Source::File {
+            file_name: stored.file_name,
+            media_type: stored.media_type.to_owned(),
+            sha256: stored.sha256,
+        };
+        Ok(ReceivedFile {
+            item,
+            blob: Some(PendingBlob {
+                blobs: self.parts.store.blobs().clone(),
+                path,
+            }),
+        })
+    }
+
+    /// Stores a file from outside at `path`, under the rules of [`Engine::receive_file`]; where it
+    /// breaks one, nothing is stored.
+    pub(crate) async fn store_file<S>(
+        &self,
+        path: &str,
+        file_name: &str,
+        max_bytes: u64,
+        content: S,
+    ) -> Result<StoredFile>
+    where
+        S: Stream<Item = Result<Bytes>> + Unpin,
+    {
         // A file shorter than the head is asked for more after its end, which some streams panic at.
         let mut content = content.fuse();
         let file_name = base_name(file_name)?;
@@ -72,33 +122,18 @@ impl Engine {
         }
         let format = Format::detect(&file_name, &head)
             .map_err(|error| Error::new(ErrorKind::UnsupportedType, error.to_string()))?;
-
-        let now = self.parts.store.clock().now();
-        let source = Source::File {
-            file_name: file_name.clone(),
-            media_type: format.media_type().to_owned(),
-            sha256: String::new(),
-        };
-        let mut item = Item::new(chatbot.id, None, source, now)?;
-        let blobs = self.parts.store.blobs();
-        let path = blobs::item_path(chatbot.id, item.id);
-        let mut writer = blobs.writer(&path).await?;
+        let mut writer = self.parts.store.blobs().writer(path).await?;
         let copied = copy(&mut writer, head.freeze(), content, max_bytes, &file_name).await;
         if let Err(error) = copied {
             writer.abort().await?;
             return Err(error);
         }
         let written = writer.finish().await?;
-        item.size_bytes = i64::try_from(written.size).unwrap_or(i64::MAX);
-        if let Source::File { sha256, .. } = &mut item.source {
-            *sha256 = written.sha256;
-        }
-        Ok(ReceivedFile {
-            item,
-            blob: Some(PendingBlob {
-                blobs: blobs.clone(),
-                path,
-            }),
+        Ok(StoredFile {
+            file_name,
+            media_type: format.media_type(),
+            size: written.size,
+            sha256: written.sha256,
         })
     }
 

@@ -40,6 +40,35 @@ fn read_delimited(text: &str, delimiter: u8, limits: &Limits) -> Result<Document
     Ok(sink.finish())
 }
 
+/// A row of a CSV file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The line it begins on, from 1.
+    pub line: u64,
+    /// Its cells.
+    pub cells: Vec<String>,
+}
+
+/// Reads a CSV file row by row, whatever its encoding and delimiter; rows without any text are passed
+/// over.
+///
+/// # Errors
+/// `Damaged` where the bytes are no text, or no CSV.
+pub fn csv_rows(bytes: &[u8]) -> Result<Vec<Row>, ExtractError> {
+    let text = decode(bytes)?;
+    let mut rows = Vec::new();
+    for record in reader(&text, delimiter(&text)).into_records() {
+        let record = record
+            .map_err(|error| ExtractError::damaged(format!("it is not valid CSV ({error})")))?;
+        let line = record.position().map_or(0, |position| position.line());
+        let cells: Vec<String> = record.iter().map(str::to_owned).collect();
+        if cells.iter().any(|cell| !cell.trim().is_empty()) {
+            rows.push(Row { line, cells });
+        }
+    }
+    Ok(rows)
+}
+
 fn reader(text: &str, delimiter: u8) -> Reader<&[u8]> {
     ReaderBuilder::new()
         .delimiter(delimiter)

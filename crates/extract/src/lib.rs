@@ -39,6 +39,7 @@ mod xml;
 mod yaml;
 
 pub use chunk::{Chunk, ChunkOptions, chunk};
+pub use csv::{Row as CsvRow, csv_rows};
 pub use document::{Block, BlockKind, Document};
 pub use error::ExtractError;
 pub use format::{Format, Unsupported};

@@ -1,5 +1,6 @@
 //! The command line. Results go to standard output, everything else to standard error.
 
+mod archive;
 mod ask;
 mod chatbots;
 mod eval;
@@ -7,6 +8,7 @@ mod ingest;
 mod keys;
 mod models;
 mod people;
+mod qna;
 mod serve;
 mod sources;
 
@@ -96,6 +98,30 @@ enum Command {
                             fails. Progress and problems go to standard error."
     )]
     Eval(eval::Eval),
+    /// Write a chatbot into one file: settings, knowledge with its files, evals; never keys
+    Export {
+        /// The chatbot's id or slug
+        chatbot: String,
+        /// The file to write, such as shop.zip; docs/archive.md describes it
+        file: PathBuf,
+        /// Leave out what was read of the knowledge: smaller, and read anew where it is imported
+        #[arg(long)]
+        without_chunks: bool,
+    },
+    /// Make a chatbot of a file that `okra export` wrote; prints its id and slug
+    Import {
+        /// The file
+        file: PathBuf,
+        /// The organization that gets it, made where there is none
+        #[arg(long, value_name = "NAME")]
+        organization: String,
+        /// What to call it [default: its name in the file]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Take question–answer pairs from a CSV file, or print them as one
+    #[command(subcommand)]
+    Qna(qna::Command),
     /// Print the API's description (OpenAPI 3.1, JSON)
     Openapi,
     /// Check the settings, and whether database, storage and mail server can be reached
@@ -179,6 +205,17 @@ async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Re
         Command::Sources(command) => sources::run(engine, command).await,
         Command::Ingest { chatbot, paths } => ingest::run(engine, config, &chatbot, paths).await,
         Command::Ask { chatbot, question } => ask::run(engine, &chatbot, question).await,
+        Command::Export {
+            chatbot,
+            file,
+            without_chunks,
+        } => archive::export(engine, &chatbot, &file, !without_chunks).await,
+        Command::Import {
+            file,
+            organization,
+            name,
+        } => archive::import(engine, config, file, &organization, name).await,
+        Command::Qna(command) => qna::run(engine, command).await,
         Command::Eval(eval) => eval::run(engine, eval).await,
         Command::CheckConfig { .. } => check(engine, config).await,
         Command::Serve { .. } | Command::Models(_) | Command::Openapi => Ok(ExitCode::SUCCESS),

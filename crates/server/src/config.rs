@@ -53,6 +53,7 @@ struct Written {
     models_hub: String,
     index_cache_mb: usize,
     max_upload_mb: u64,
+    max_import_mb: u64,
     max_json_kb: usize,
     extract_timeout_seconds: u64,
     extract_memory_mb: u64,
@@ -112,6 +113,8 @@ pub struct Config {
     pub index_cache_bytes: usize,
     /// Size of an upload at most, in bytes.
     pub max_upload_bytes: u64,
+    /// The largest archive of a chatbot that is imported.
+    pub max_import_bytes: u64,
     /// Size of a JSON body at most, in bytes.
     pub max_json_bytes: usize,
     /// How documents are read; the command line says by which program.
@@ -253,6 +256,7 @@ impl Config {
             max_answer_tokens: Some(written.max_answer_tokens).filter(|tokens| *tokens > 0),
             index_cache_bytes: written.index_cache_mb.saturating_mul(1024 * 1024),
             max_upload_bytes: written.max_upload_mb.saturating_mul(1024 * 1024),
+            max_import_bytes: written.max_import_mb.saturating_mul(1024 * 1024),
             max_json_bytes: written.max_json_kb.saturating_mul(1024),
             reading: reading(&written)?,
             workers: at_least(written.workers, 1, "workers")?,

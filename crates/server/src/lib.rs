@@ -21,6 +21,7 @@ mod picture;
 mod random;
 mod reference;
 pub mod routes;
+mod spreadsheet;
 pub mod telemetry;
 mod visitor;
 pub mod wire;

@@ -1,6 +1,7 @@
 //! The router is the table of contents: every route, grouped by caller.
 
 mod account;
+pub mod archives;
 mod avatars;
 mod chat;
 mod chatbots;
@@ -11,7 +12,7 @@ mod evals;
 mod events;
 mod health;
 mod keys;
-mod knowledge;
+pub mod knowledge;
 mod organization;
 mod overview;
 mod pages;
@@ -76,6 +77,8 @@ fn external() -> OpenApiRouter<App> {
         ))
         .routes(routes!(chatbots::show, chatbots::update, chatbots::delete))
         .routes(routes!(chatbots::duplicate))
+        .routes(routes!(archives::export))
+        .routes(routes!(archives::import))
         .routes(routes!(avatars::update))
         .routes(routes!(chatbots::update_voice))
         .routes(routes!(chatbots::update_widget))
@@ -86,6 +89,7 @@ fn external() -> OpenApiRouter<App> {
             knowledge::delete
         ))
         .routes(routes!(knowledge::upload))
+        .routes(routes!(knowledge::pairs::export, knowledge::pairs::import))
         .routes(routes!(knowledge::items::show))
         .routes(routes!(knowledge::items::chunks))
         .routes(routes!(knowledge::items::text))

@@ -1,5 +1,6 @@
 //! Chatbots, always through their organization.
 
+mod arrival;
 mod duplicate;
 
 use okra_domain::chatbot::{Chatbot, slug_candidates};
@@ -15,6 +16,8 @@ use crate::db::{Param, Row, Tx, is_unique_violation, params, to_json};
 use crate::embedders;
 use crate::jobs;
 use crate::providers;
+
+pub use arrival::ArrivingItem;
 
 /// Whether a taken slug may be numbered, or is the caller's own choice and a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

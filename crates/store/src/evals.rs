@@ -243,7 +243,8 @@ impl Store {
     }
 }
 
-async fn insert(tx: &mut Tx, chatbot: &Chatbot, set: &EvalSet) -> Result<()> {
+/// Inserts a set, in the caller's transaction.
+pub(crate) async fn insert(tx: &mut Tx, chatbot: &Chatbot, set: &EvalSet) -> Result<()> {
     let sql = "SELECT COUNT(*) AS count FROM evals WHERE chatbot_id = $1";
     let row = tx.fetch_optional(sql, params![chatbot.id.0]).await?;
     if let Some(row) = row

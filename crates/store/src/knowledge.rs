@@ -15,6 +15,7 @@ macro_rules! select {
     };
 }
 
+mod moving;
 mod reading;
 
 use std::sync::LazyLock;
@@ -25,6 +26,8 @@ use okra_domain::knowledge::{Chunk, FoundChunk, Item, ItemStatus, Source};
 use okra_domain::{ChatbotId, Error, ItemId, OrganizationId, SourceId, Timestamp};
 use uuid::Uuid;
 
+pub(crate) use moving::insert_arriving;
+pub use moving::{ExportedItem, Pair};
 pub use reading::ItemFilter;
 
 use crate::Store;

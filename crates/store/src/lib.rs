@@ -34,7 +34,7 @@ use okra_domain::Clock;
 use okra_domain::error::Result;
 
 pub use accounts::KnownKey;
-pub use chatbots::SlugChoice;
+pub use chatbots::{ArrivingItem, SlugChoice};
 
 use blobs::Blobs;
 use db::{Db, params};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use futures_util::Stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::knowledge::{Item, ItemStatus};
@@ -64,7 +65,7 @@ pub async fn run(
 }
 
 /// Works jobs off until none of `waiting` is under way; gives how many failed.
-async fn read(
+pub(super) async fn read(
     engine: &Arc<Engine>,
     chatbot: &Chatbot,
     mut waiting: Vec<ItemId>,
@@ -116,7 +117,17 @@ async fn send(engine: &Engine, config: &Config, chatbot: &Chatbot, path: &Path) 
     let file = tokio::fs::File::open(path)
         .await
         .context("cannot be opened")?;
-    let content = futures_util::stream::unfold(file, |mut file| async move {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let content = Box::pin(contents(file));
+    let limit = config.max_upload_bytes;
+    let received = engine.receive_file(chatbot, &name, limit, content).await?;
+    let mut added = engine.add_files(chatbot, vec![received]).await?;
+    added.pop().context("nothing was added")
+}
+
+/// A file's bytes, piece by piece.
+pub(super) fn contents(file: tokio::fs::File) -> impl Stream<Item = Result<Bytes, Error>> {
+    futures_util::stream::unfold(file, |mut file| async move {
         let mut buffer = Vec::with_capacity(READ_BYTES);
         match (&mut file)
             .take(READ_BYTES as u64)
@@ -130,13 +141,7 @@ async fn send(engine: &Engine, config: &Config, chatbot: &Chatbot, path: &Path) 
                 Some((Err(error), file))
             }
         }
-    });
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let content = Box::pin(content);
-    let limit = config.max_upload_bytes;
-    let received = engine.receive_file(chatbot, &name, limit, content).await?;
-    let mut added = engine.add_files(chatbot, vec![received]).await?;
-    added.pop().context("nothing was added")
+    })
 }
 
 /// The files named, and those below named folders that have a readable format's ending.
@@ -174,7 +179,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn progress(files: usize) -> ProgressBar {
+pub(super) fn progress(files: usize) -> ProgressBar {
     let bar = ProgressBar::new(files as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);

@@ -1,6 +1,7 @@
 //! Feeding a chatbot.
 
 pub mod items;
+pub mod pairs;
 
 use axum::Json as JsonBody;
 use axum::extract::{Request, State};

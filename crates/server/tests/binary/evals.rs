@@ -6,9 +6,9 @@ use crate::okra::{Okra, workspace_file};
 
 /// Writes the file of questions; gives its path.
 fn write(okra: &Okra, text: &str) -> String {
-    let path = okra.data().join("returns.jsonl");
+    let path = okra.file("returns.jsonl");
     std::fs::write(&path, text).expect("written");
-    path.to_str().expect("UTF-8").to_owned()
+    path
 }
 
 #[tokio::test]

@@ -5,5 +5,6 @@ mod commands;
 mod evals;
 mod killed;
 mod okra;
+mod portable;
 mod reading;
 mod stopping;

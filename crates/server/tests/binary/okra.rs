@@ -52,6 +52,12 @@ impl Okra {
         self.folder.path().join("data")
     }
 
+    /// A file in the data folder, as an argument of a command.
+    pub fn file(&self, name: &str) -> String {
+        let path = self.data().join(name);
+        path.to_str().expect("UTF-8").to_owned()
+    }
+
     /// The database, as the store opens it.
     pub fn database_url(&self) -> String {
         format!("sqlite:{}", self.data().join("okra.db").display())

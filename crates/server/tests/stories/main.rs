@@ -9,6 +9,7 @@ mod support;
 
 mod access;
 mod accounts;
+mod archives;
 mod avatars;
 mod chat;
 mod chatbots;
@@ -25,6 +26,7 @@ mod knowledge;
 mod mail;
 mod openapi;
 mod organization;
+mod pairs;
 mod people;
 mod resuming;
 mod roles;

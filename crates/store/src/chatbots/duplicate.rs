@@ -1,25 +1,20 @@
 //! A second chatbot that knows what the first one knows.
 //!
-//! Files are copied first, under the new chatbot's folder, then all rows in one transaction. A job
-//! that would delete the new folder stands from before the first file on until that transaction
-//! takes it away: whatever stops the copying half-way leaves nothing behind.
-
-use std::time::Duration;
+//! Files are copied first, under the new chatbot's folder, then all rows in one transaction, which
+//! takes back the promise of the folder's deletion.
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::{ChatbotId, Error, ErrorKind, ItemId};
+use okra_domain::{ErrorKind, ItemId};
 use uuid::Uuid;
 
+use super::arrival::take_back_deletion;
 use super::{SlugChoice, insert, lock};
 use crate::Store;
 use crate::blobs;
 use crate::db::{Tx, params};
 use crate::embedders;
 use crate::jobs;
-
-/// How long copying the files may take.
-const COPYING: Duration = Duration::from_secs(60 * 60);
 
 /// An item that is copied.
 struct Copied {
@@ -38,17 +33,13 @@ impl Store {
         name: Option<&str>,
     ) -> Result<Chatbot> {
         let copy = original.copied(name, self.clock.now())?;
-        let folder = blobs::chatbot_folder(copy.id);
-        let mut tx = self.db.begin().await?;
-        let give_up = self.clock.now().after(COPYING);
-        jobs::delete_blobs(&mut tx, (&copy).into(), &folder, give_up).await?;
-        tx.commit().await?;
+        self.promise_deletion(&copy).await?;
         let copied = match self.copy_blobs(original, &copy).await {
             Ok(items) => self.copy_rows(original, copy.clone(), &items).await,
             Err(error) => Err(error),
         };
         if copied.is_err() {
-            self.hasten_deletion(copy.id).await?;
+            self.hasten_deletion(&copy).await?;
         }
         copied
     }
@@ -94,12 +85,7 @@ impl Store {
     ) -> Result<Chatbot> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let sql = "DELETE FROM jobs WHERE chatbot_id = $1 AND kind = 'delete_blobs' \
-                   AND lease IS NULL";
-        if tx.execute(sql, params![copy.id.0]).await? == 0 {
-            let message = "Copying the chatbot's files took too long; try again.";
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        }
+        take_back_deletion(&mut tx, &copy).await?;
         // Locked as it is read, so that the copy is of one moment.
         lock(&mut tx, original.organization_id, original.id).await?;
         let copy = Chatbot {
@@ -132,13 +118,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(copy)
-    }
-
-    /// Has the folder of a copy that came to nothing deleted now.
-    async fn hasten_deletion(&self, copy: ChatbotId) -> Result<()> {
-        let sql = "UPDATE jobs SET run_at = $1 WHERE chatbot_id = $2 AND kind = 'delete_blobs'";
-        let values = params![self.clock.now(), copy.0];
-        self.db.execute(sql, values).await.map(|_| ())
     }
 }
 

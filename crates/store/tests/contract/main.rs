@@ -4,6 +4,7 @@
 //! Each case is a plain async function that begins with a fresh [`World`];
 //! [`on_every_database`] makes one test of it a database.
 
+mod arrival;
 mod attachments;
 mod blobs;
 mod chatbots;

@@ -145,6 +145,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import chatbot
+         * @description Makes a chatbot of an archive, whole or not at all. It answers as the original did, at once where
+         *     the archive says what was read and this server has the same embedder; else its items are read anew
+         *     in the background. Its hosted page is off, it has no allowed origins and no keys, and its slug gets
+         *     a number where it is taken.
+         */
+        post: operations["importChatbot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}": {
         parameters: {
             query?: never;
@@ -447,6 +470,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export chatbot
+         * @description The chatbot as one zip archive, whose format docs/archive.md describes: settings, avatar, knowledge
+         *     with its original files, evals, and with `chunks` what was read of the knowledge, with its vectors.
+         *     Keys, secrets, allowed origins and conversations are not in it. It is sent as it is written; where
+         *     something cannot be read it breaks off, and no import takes such a part.
+         */
+        get: operations["exportChatbot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/knowledge-base": {
         parameters: {
             query?: never;
@@ -496,6 +542,35 @@ export interface paths {
          *     `failed`. A file whose bytes the chatbot already holds is recognised and not stored twice.
          */
         post: operations["uploadKnowledgeFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/knowledge-base/qna": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Q&A pairs
+         * @description A CSV file with the columns `question` and `answer`, oldest first, disabled pairs included. Cells
+         *     that a spreadsheet would take for a formula begin with an apostrophe, which an import takes away.
+         */
+        get: operations["exportQnaPairs"];
+        put?: never;
+        /**
+         * Import Q&A pairs
+         * @description A line of the file is a pair: in the columns that its header calls question and answer (in English,
+         *     Korean, Japanese, Chinese and some more), or the first two. Pairs that are there are recognised. A
+         *     question that is there with another answer is refused, or with `replace` gets the new one. Good
+         *     lines are taken although others are refused; `lines` tells of each. New pairs are read in the
+         *     background.
+         */
+        post: operations["importQnaPairs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1317,6 +1392,14 @@ export interface components {
             /** @description What its maker calls it. */
             name?: string | null;
         };
+        /** @description An archive to be imported. */
+        ArchiveForm: {
+            /**
+             * Format: binary
+             * @description A file that exportChatbot gave.
+             */
+            archive: string;
+        };
         /** @description A file that goes with a message. */
         Attachment: {
             /** @description The file's name. */
@@ -1960,6 +2043,29 @@ export interface components {
             name: string;
             /** @description Where it can be seen by whoever knows the address, which nobody can guess. */
             url: string;
+        };
+        /** @description The chatbot that came, and what came with it. */
+        ImportReply: {
+            chatbot: components["schemas"]["ChatbotDetails"];
+            report: components["schemas"]["ImportReport"];
+        };
+        /** @description What came with a chatbot. */
+        ImportReport: {
+            /** @description Passages that answer at once. */
+            chunks: number;
+            /** @description Sets of eval questions. */
+            evals: number;
+            /** @description Original files. */
+            files: number;
+            /** @description Knowledge items. */
+            items: number;
+            /** @description What was left out, a sentence each. */
+            notes: string[];
+            /**
+             * @description Items that are read anew in the background: they came without passages, or with vectors of
+             *     another embedder.
+             */
+            to_read: number;
         };
         /** @description One message of the conversation as the client has it. */
         InputMessage: {
@@ -2730,6 +2836,47 @@ export interface components {
              * @description Entries in the whole list.
              */
             total: number;
+        };
+        /** @description What became of one line. */
+        PairLine: {
+            /**
+             * Format: int64
+             * @description The line it begins on, from 1.
+             */
+            line: number;
+            /** @description What became of it. */
+            outcome: components["schemas"]["PairOutcome"];
+            /** @description Its question; empty where it has none. */
+            question: string;
+            /** @description Why it was refused or is known, in a sentence; else null. */
+            reason?: string | null;
+        };
+        /**
+         * @description What becomes of a line.
+         * @enum {string}
+         */
+        PairOutcome: "taken" | "known" | "changed" | "refused";
+        /** @description A file of Q&A pairs. */
+        PairsForm: {
+            /**
+             * Format: binary
+             * @description A CSV file of at most 16 MB and 10,000 lines, in any encoding, separated by commas,
+             *     semicolons, tabs or bars.
+             */
+            file: string;
+        };
+        /** @description What became of a file's lines. */
+        PairsReply: {
+            /** @description Lines whose answer replaced another. */
+            changed: number;
+            /** @description Lines whose pair was there already. */
+            known: number;
+            /** @description Each line that holds something, in order. */
+            lines: components["schemas"]["PairLine"][];
+            /** @description Lines that cannot be taken. */
+            refused: number;
+            /** @description Lines that are new items. */
+            taken: number;
         };
         /** @description A change of password. */
         PasswordInput: {
@@ -4045,6 +4192,80 @@ export interface operations {
             };
         };
     };
+    importChatbot: {
+        parameters: {
+            query?: {
+                /** @description A name in place of the archive's. */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["ArchiveForm"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getChatbot: {
         parameters: {
             query?: never;
@@ -5055,6 +5276,63 @@ export interface operations {
             };
         };
     };
+    exportChatbot: {
+        parameters: {
+            query?: {
+                /** @description Whether to pack what was read of the knowledge, so that an import answers at once; `true` where not given. */
+                chunks?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getKnowledge: {
         parameters: {
             query?: {
@@ -5326,6 +5604,129 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportQnaPairs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importQnaPairs: {
+        parameters: {
+            query?: {
+                /** @description Whether new answers replace those that are there; `false` where not given. */
+                replace?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["PairsForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PairsReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

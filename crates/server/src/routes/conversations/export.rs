@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::download::Download;
 use crate::error::{ApiResult, ErrorBody};
 use crate::input::QueryParams;
+use crate::spreadsheet;
 use crate::wire::{MessageBody, SessionSummary};
 
 /// Sessions read at once.
@@ -31,8 +32,6 @@ const SESSIONS: u32 = 100;
 const MESSAGES: u32 = 500;
 /// How much is gathered before it is sent.
 const PIECE_BYTES: usize = 32 * 1024;
-/// What tells Excel that a file is UTF-8.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// How conversations are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -94,7 +93,7 @@ pub async fn export(
     let filter = session_filter(&query)?;
     let (ending, media_type) = match format {
         ExportFormat::Json => ("json", "application/json"),
-        ExportFormat::Csv => ("csv", "text/csv; charset=utf-8"),
+        ExportFormat::Csv => ("csv", spreadsheet::MEDIA_TYPE),
     };
     let day = app.engine.store().clock().now().day();
     let file_name = format!("{}-conversations-{day}.{ending}", chatbot.slug);
@@ -228,7 +227,9 @@ impl Writer {
         match format {
             ExportFormat::Json => writer.text.extend_from_slice(b"{\"data\":["),
             ExportFormat::Csv => {
-                writer.text.extend_from_slice(BYTE_ORDER_MARK.as_bytes());
+                writer
+                    .text
+                    .extend_from_slice(spreadsheet::BYTE_ORDER_MARK.as_bytes());
                 writer.line(&COLUMNS.map(str::to_owned))?;
             }
         }
@@ -279,12 +280,7 @@ impl Writer {
     }
 
     fn line(&mut self, cells: &[String; COLUMNS.len()]) -> Result<(), Error> {
-        let mut csv = csv::WriterBuilder::new()
-            .terminator(csv::Terminator::CRLF)
-            .from_writer(&mut self.text);
-        let written = csv.write_record(cells.iter().map(|cell| harmless(cell)));
-        let written = written.and_then(|()| Ok(csv.flush()?));
-        written.map_err(|error| Error::internal("cannot write an export", error))
+        spreadsheet::write_line(&mut self.text, cells.iter().map(String::as_str))
     }
 }
 
@@ -319,12 +315,4 @@ fn cells(session: &Session, message: &Message) -> [String; COLUMNS.len()] {
             .and_then(|it| it.comment.clone())
             .unwrap_or_default(),
     ]
-}
-
-/// The cell as no spreadsheet takes it for a formula: visitors write what supporters open.
-fn harmless(cell: &str) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{cell}"),
-        false => cell.to_owned(),
-    }
 }
