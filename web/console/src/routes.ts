@@ -18,6 +18,8 @@ export const PATHS = {
   item: '/chatbots/:chatbot/knowledge/items/:item',
   sources: '/chatbots/:chatbot/knowledge/sources',
   source: '/chatbots/:chatbot/knowledge/sources/:source',
+  evals: '/chatbots/:chatbot/evals',
+  eval: '/chatbots/:chatbot/evals/:eval',
   playground: '/chatbots/:chatbot/playground',
   behaviour: '/chatbots/:chatbot/behaviour',
   search: '/chatbots/:chatbot/search',
@@ -71,6 +73,8 @@ export const PAGES: Partial<Record<PageName, Page>> = {
   item: { file: 'knowledge/Item', frame: 'chatbot' },
   sources: { file: 'sources/Sources', frame: 'chatbot' },
   source: { file: 'sources/Source', frame: 'chatbot' },
+  evals: { file: 'evals/Evals', frame: 'chatbot' },
+  eval: { file: 'evals/Eval', frame: 'chatbot' },
   playground: { file: 'playground/Playground', frame: 'chatbot', least: 'agent' },
   behaviour: { file: 'behaviour/Behaviour', frame: 'chatbot' },
   search: { file: 'search/Search', frame: 'chatbot', least: 'admin' },
@@ -87,7 +91,7 @@ export const PAGES: Partial<Record<PageName, Page>> = {
 };
 
 /** The tabs of a chatbot and of the settings, in their order. */
-export const CHATBOT_TABS = ['knowledge', 'playground', 'behaviour', 'search', 'appearance', 'voice', 'deploy', 'conversations'] as const;
+export const CHATBOT_TABS = ['knowledge', 'evals', 'playground', 'behaviour', 'search', 'appearance', 'voice', 'deploy', 'conversations'] as const;
 export const SETTINGS_TABS = ['organization', 'people', 'keys', 'providers', 'usage'] as const;
 
 // Each file says for itself which properties it takes: a chatbot's pages take one more than the others.

@@ -59,10 +59,11 @@ export async function furnish(stage: Stage): Promise<Furniture> {
 
   const items = await stage.api('GET', `/chatbot/${bot.id}/knowledge-base?type=file`);
   const conversations = await stage.api('GET', `/chatbot/${bot.id}/conversations?search=Spain`);
+  const evaluated = await evaluate(stage, bot.id);
   const { link } = await stage.api('POST', '/people', { email: 'lee@example.com', role: 'agent' });
   const source = await site(stage, bot.id);
   await unread(stage, bot.id);
-  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id, source }, bot: bot.id, slug: bot.slug, link };
+  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id, source, eval: evaluated }, bot: bot.id, slug: bot.slug, link };
 }
 
 /** A site that was read, with a page that is not there. */
@@ -73,6 +74,26 @@ async function site(stage: Stage, bot: string): Promise<string> {
     if (source.data.state === 'ready') return data.id;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** An eval with two runs, of which the second is worse; its id. */
+async function evaluate(stage: Stage, bot: string): Promise<string> {
+  const questions = [
+    { question: 'How do I clean my teapot?', answer: 'cold water' },
+    { question: 'How long can I return a teapot?', item: 'handbook.md', passage: 'within 30 days' },
+    { question: 'Is there a shop that I can visit?', passage: 'Pot Lane 4' },
+    { question: 'Do you repair broken lids?', answer: 'we repair every lid' },
+    { question: 'Who won the football match last night?', expect: 'refusal' },
+  ];
+  const { data } = await stage.api('POST', `/chatbot/${bot}/evals`, { name: 'What customers ask', questions });
+  const path = `/chatbot/${bot}/evals/${data.id}`;
+  await stage.api('POST', `${path}/run`, {});
+  const pairs = await stage.api('GET', `/chatbot/${bot}/knowledge-base?type=qna`);
+  const pair = { id: pairs.data[0].id };
+  await stage.api('PATCH', `/chatbot/${bot}/knowledge-base`, { ...pair, enabled: false });
+  await stage.api('POST', `${path}/run`, {});
+  await stage.api('PATCH', `/chatbot/${bot}/knowledge-base`, { ...pair, enabled: true });
+  return data.id;
 }
 
 /** A page and a file that cannot be read, and a page that is never done being read. */

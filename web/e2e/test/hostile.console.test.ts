@@ -28,7 +28,10 @@ beforeAll(async () => {
   const item = items.data.find(({ title }: { title: string }) => title === EVIL);
   const shop = { type: 'site', address: stage.provider + SITE, name: EVIL.slice(0, 300), options: { exclude: [EVIL] } };
   const source = await stage.api('POST', `/chatbot/${bot.id}/sources`, shop);
-  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id, source: source.data.id };
+  const questions = [{ question: EVIL, item: EVIL, passage: EVIL, answer: EVIL }, { question: QUESTION, expect: 'refusal' }];
+  const made = await stage.api('POST', `/chatbot/${bot.id}/evals`, { name: EVIL.slice(0, 100), questions });
+  await stage.api('POST', `/chatbot/${bot.id}/evals/${made.data.id}/run`, {});
+  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id, source: source.data.id, eval: made.data.id };
 });
 
 afterAll(() => stage?.stop());

@@ -10,6 +10,12 @@ type ChatbotInput = components['schemas']['ChatbotInput'];
 /** What shall change of a chatbot: what is left out, in `settings` too, stays as it is. */
 export type ChatbotChange = Omit<ChatbotInput, 'id' | 'settings'> & { settings?: Partial<components['schemas']['Settings']> };
 
+/** Where a chatbot's archive is, for a link: a link can name the organization in its address alone. */
+export function exportPath(chatbotId: string, organization: string | undefined, chunks = true): string {
+  const query = new URLSearchParams({ ...(organization ? { organization } : {}), ...(chunks ? {} : { chunks: 'false' }) });
+  return `/api/external/chatbot/${chatbotId}/export${query.size > 0 ? `?${query}` : ''}`;
+}
+
 export class Chatbots {
   readonly list: Resource<ChatbotSummary[]>;
 

@@ -67,6 +67,11 @@ export default dictionary({
     removeKeyWhy: 'From then on it uses the provider of the organization or of the server.',
     keySaved: 'The key was saved.',
     keyRemoved: 'The key was removed.',
+    export: 'Export',
+    exportWhy: 'The chatbot as one file: settings, knowledge with its files, and evals. Import it here or on another Okra. Keys, secrets and conversations are not in it.',
+    exportAll: 'Export the chatbot',
+    exportSmall: 'Without what was read',
+    exportSmallWhy: 'Without what was read the file is smaller; where it is imported, all knowledge is read anew first.',
   },
   ko: {
     title: '동작',
@@ -134,5 +139,10 @@ export default dictionary({
     removeKeyWhy: '이후에는 조직이나 서버의 공급자를 씁니다.',
     keySaved: '키를 저장했습니다.',
     keyRemoved: '키를 제거했습니다.',
+    export: '내보내기',
+    exportWhy: '챗봇을 파일 하나로 저장합니다. 설정, 지식과 원본 파일, 평가가 들어 있습니다. 이곳이나 다른 Okra에서 가져올 수 있습니다. 키와 대화는 들어 있지 않습니다.',
+    exportAll: '챗봇 내보내기',
+    exportSmall: '읽은 내용 없이',
+    exportSmallWhy: '읽은 내용을 빼면 파일이 작아집니다. 가져온 곳에서 지식을 모두 다시 읽습니다.',
   },
 });
