@@ -372,6 +372,36 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/embedder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a chatbot's embedder
+         * @description Who turns its texts into vectors, and how far new ones have come.
+         */
+        get: operations["getChatbotEmbedder"];
+        /**
+         * Set a chatbot's embedder
+         * @description New vectors are made in the background, and an event `embedder` tells how far they have come. Those
+         *     that are there answer until all new ones are, and go on answering where these cannot be made. Setting
+         *     the same embedder again tries once more.
+         */
+        put: operations["setChatbotEmbedder"];
+        post?: never;
+        /**
+         * Forget a chatbot's embedder
+         * @description Its organization's takes its place, in the same way.
+         */
+        delete: operations["deleteChatbotEmbedder"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/evals": {
         parameters: {
             query?: never;
@@ -687,10 +717,33 @@ export interface paths {
         /**
          * Query knowledge
          * @description The passages that answer best, with how likely each is the right one. With `explain` each tells
-         *     its scores by words and by meaning too.
+         *     its scores by words and by meaning too, and what the reranker made of them where there is one.
          */
         post: operations["queryKnowledge"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/reranker": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a chatbot's reranker */
+        get: operations["getReranker"];
+        /**
+         * Set a chatbot's reranker
+         * @description From the next question on it is shown the best passages, and its order is the one that counts. It has
+         *     three seconds; where it fails, the order stays as it was, and query-knowledge tells so.
+         */
+        put: operations["setReranker"];
+        post?: never;
+        /** Forget a chatbot's reranker */
+        delete: operations["deleteReranker"];
         options?: never;
         head?: never;
         patch?: never;
@@ -899,6 +952,55 @@ export interface paths {
         patch: operations["updateChatbot"];
         trace?: never;
     };
+    "/api/external/embedder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the organization's embedder
+         * @description Who turns the texts of its chatbots into vectors, unless a chatbot has its own.
+         */
+        get: operations["getEmbedder"];
+        /**
+         * Set the organization's embedder
+         * @description For every chatbot without an embedder of its own new vectors are made in the background; those that
+         *     are there answer until all new ones are.
+         */
+        put: operations["setEmbedder"];
+        post?: never;
+        /**
+         * Forget the organization's embedder
+         * @description The server's takes its place, in the same way.
+         */
+        delete: operations["deleteEmbedder"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/embedders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List embedders
+         * @description What can be chosen here. Transformers are those in the server's folder of models.
+         */
+        get: operations["listEmbedders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/events": {
         parameters: {
             query?: never;
@@ -909,7 +1011,9 @@ export interface paths {
         /**
          * Watch what happens
          * @description Server-sent events of the organization from now on: `knowledge` when an item comes, changes or
-         *     goes; `source` when one of its sources does, or is read on; `conversation` and `message` when something is said or an answer is rated. An event says
+         *     goes; `source` when one of its sources does, or is read on; `embedder` when new vectors of a
+         *     chatbot come further, are in place or could not be made; `conversation` and `message` when
+         *     something is said or an answer is rated. An event says
          *     how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
          *     that events were missed: read anew what is shown. So does every connection: the stream ends
          *     after ten minutes, or with the server, and is to be opened again.
@@ -1480,6 +1584,12 @@ export interface components {
             /** @description Always null: kept for clients of the contract. */
             v1_chatbot_id?: unknown;
         };
+        /** @description A chatbot's embedder, and how its vectors stand. */
+        ChatbotEmbedderBody: components["schemas"]["EmbedderBody"] & components["schemas"]["VectorProgress"];
+        /** @description `{"embedder": …}`. */
+        ChatbotEmbedderReply: {
+            embedder: components["schemas"]["ChatbotEmbedderBody"];
+        };
         /**
          * @description What can be set on a chatbot. Objects are merged: fields given replace, `null` restores the
          *     default, absent fields stay.
@@ -1732,6 +1842,65 @@ export interface components {
             /** @description Its name, 1 to 100 characters; the original's with "(copy)" where not given. */
             name?: string | null;
         };
+        /** @description An embedder. */
+        EmbedderBody: {
+            /** @description An endpoint's key, masked: `sk-…WXYZ`; of the server's only whether there is one. */
+            api_key?: string | null;
+            /** @description An endpoint's address. */
+            base_url?: string | null;
+            /** @description Its sort. */
+            kind: components["schemas"]["EmbedderKind"];
+            /** @description The model's name; null for the built-in one. */
+            model?: string | null;
+            /** @description Whose choice it is. */
+            source: components["schemas"]["EmbedderSource"];
+        };
+        /** @description The object of an event `embedder`. */
+        EmbedderEvent: components["schemas"]["VectorProgress"] & {
+            /**
+             * Format: uuid
+             * @description Whose vectors they are.
+             */
+            chatbot_id: string;
+        };
+        /** @description An embedder to use. */
+        EmbedderInput: {
+            /**
+             * @description The endpoint's key; null for none. Not given, or given as it is shown, the present one stays, as
+             *     long as the address does.
+             */
+            api_key?: string | null;
+            /** @description The endpoint's address, as of a model provider. */
+            base_url?: string | null;
+            /** @description Its sort. */
+            kind: components["schemas"]["EmbedderKind"];
+            /** @description A transformer's name, or the endpoint's model. */
+            model?: string | null;
+        };
+        /**
+         * @description A sort of embedder.
+         * @enum {string}
+         */
+        EmbedderKind: "static" | "transformer" | "endpoint";
+        /** @description What can be chosen. */
+        EmbedderOption: {
+            /** @description Its sort. */
+            kind: components["schemas"]["EmbedderKind"];
+            /** @description A transformer's name; null otherwise. */
+            model?: string | null;
+        };
+        /**
+         * @description Whose choice it is.
+         * @enum {string}
+         */
+        EmbedderSource: "chatbot" | "organization" | "server";
+        /** @description `{"data": …}`. */
+        EmbeddersReply: {
+            /** @description What can be chosen: the built-in model, each transformer, an endpoint. */
+            data: components["schemas"]["EmbedderOption"][];
+            /** @description What is used where nothing is chosen. */
+            server: components["schemas"]["EmbedderBody"];
+        };
         /** @description The body of every error. */
         ErrorBody: {
             /** @description A word for programs, such as `not_found`. */
@@ -1933,7 +2102,7 @@ export interface components {
             updated_at: string;
         };
         /** @description Any event's object. */
-        EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["SourceEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"];
+        EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["SourceEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"] | components["schemas"]["EmbedderEvent"];
         /**
          * @description What is expected in place of a passage.
          * @enum {string}
@@ -2771,6 +2940,10 @@ export interface components {
             id: string;
             name: string;
         };
+        /** @description `{"embedder": …}`. */
+        OrganizationEmbedderReply: {
+            embedder: components["schemas"]["EmbedderBody"];
+        };
         /** @description What can be set on an organization. */
         OrganizationInput: {
             /** @description 1 to 100 characters, unique on this server. */
@@ -3003,6 +3176,8 @@ export interface components {
              * @description With `explain`: the similarity from which on a passage is answered from.
              */
             threshold?: number | null;
+            /** @description With `explain`: what did not go as it should, such as a reranker that did not answer. */
+            warning?: string | null;
         };
         /** @description One passage that a query found. */
         QueryResult: {
@@ -3052,6 +3227,45 @@ export interface components {
          * @enum {string}
          */
         Rating: "up" | "down";
+        /** @description A reranker: a server with a `/rerank` like that of Cohere, Jina, vLLM or text-embeddings-inference. */
+        RerankerBody: {
+            /** @description Its key, masked: `sk-…WXYZ`. */
+            api_key?: string | null;
+            /** @description The address above `/rerank`. */
+            base_url: string;
+            /** @description The model's name; null where the server has one. */
+            model?: string | null;
+            /**
+             * Format: int32
+             * @description How many of the best passages it is shown.
+             */
+            top_n: number;
+        };
+        /** @description A reranker to use. */
+        RerankerInput: {
+            /**
+             * @description Its key; null for none. Not given, or given as it is shown, the present one stays, as long as the
+             *     address does.
+             */
+            api_key?: string | null;
+            /**
+             * @description The address above `/rerank`, such as `https://api.jina.ai/v1` or `http://127.0.0.1:8080`. One
+             *     inside a private network is only reached where the server's operator opened it.
+             */
+            base_url: string | null;
+            /** @description The model's name; servers with one model need none. */
+            model?: string | null;
+            /**
+             * Format: int32
+             * @description How many of the best passages it is shown, 1 to 100; 20 where not given.
+             * @default 20
+             */
+            top_n: number | null;
+        };
+        /** @description `{"reranker": …}`: null where there is none. */
+        RerankerReply: {
+            reranker?: components["schemas"]["RerankerBody"] | null;
+        };
         /** @description A link to a new password. */
         ResetReply: {
             /** @description The link to hand on; it works once, for a day, and is shown this once. */
@@ -3113,6 +3327,13 @@ export interface components {
              *     most.
              */
             lexical: number;
+            /** @description Its place in that order, from 1: before any reranking. */
+            rank: number;
+            /**
+             * Format: float
+             * @description The reranker's score, where it was shown the passage; what it means is the model's own.
+             */
+            rerank?: number | null;
             /**
              * Format: float
              * @description By its meaning: the cosine, -1 to 1; null where the question or the passage has no vector.
@@ -3605,6 +3826,28 @@ export interface components {
              */
             tokens: number;
         };
+        /** @description The object of an event `embedder`: how new vectors of a chatbot stand. */
+        VectorProgress: {
+            /**
+             * Format: int64
+             * @description Passages that have theirs.
+             */
+            done: number;
+            /** @description Why they could not be made, in a sentence. */
+            error?: string | null;
+            /** @description How they stand. */
+            status: components["schemas"]["VectorStatus"];
+            /**
+             * Format: int64
+             * @description Passages there are; 0 where nothing is being made.
+             */
+            total: number;
+        };
+        /**
+         * @description How the vectors of a chatbot stand.
+         * @enum {string}
+         */
+        VectorStatus: "ready" | "embedding" | "failed";
         /** @description What is known of the visitor. */
         VisitorBody: {
             email?: string | null;
@@ -4916,6 +5159,132 @@ export interface operations {
             };
         };
     };
+    getChatbotEmbedder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatbotEmbedderReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setChatbotEmbedder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmbedderInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatbotEmbedderReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteChatbotEmbedder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatbotEmbedderReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getEvals: {
         parameters: {
             query?: {
@@ -6031,6 +6400,130 @@ export interface operations {
             };
         };
     };
+    getReranker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RerankerReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setReranker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RerankerInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RerankerReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteReranker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getSources: {
         parameters: {
             query?: {
@@ -6754,6 +7247,126 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEmbedder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationEmbedderReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setEmbedder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmbedderInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationEmbedderReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteEmbedder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationEmbedderReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEmbedders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmbeddersReply"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
