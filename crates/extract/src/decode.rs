@@ -87,6 +87,10 @@ mod tests {
     const GERMAN: &str =
         "Für die Rückgabe gilt eine Frist von 30 Tagen; größere Geräte holen wir ab.";
 
+    const RUSSIAN: &str = "Товар можно вернуть в течение 30 дней. Доставку оплачивает покупатель.";
+    const GREEK: &str = "Μπορείτε να επιστρέψετε το προϊόν εντός 30 ημερών από την παραλαβή.";
+    const TAIWANESE: &str = "收到商品後三十天內可以退貨。運費由客戶承擔,請保留購買憑證。";
+
     #[track_caller]
     fn check(bytes: &[u8], expected: &str) {
         assert_eq!(decode(bytes).as_deref(), Ok(expected));
@@ -113,7 +117,10 @@ mod tests {
             (JAPANESE, encoding_rs::SHIFT_JIS),
             (JAPANESE, encoding_rs::EUC_JP),
             (CHINESE, encoding_rs::GB18030),
+            (TAIWANESE, encoding_rs::BIG5),
             (GERMAN, encoding_rs::WINDOWS_1252),
+            (RUSSIAN, encoding_rs::WINDOWS_1251),
+            (GREEK, encoding_rs::WINDOWS_1253),
         ] {
             let (bytes, _, _) = encoding.encode(text);
             check(&bytes, text);

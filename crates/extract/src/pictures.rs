@@ -3,9 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::inline;
-use crate::sink::BlockSink;
-use crate::{BlockKind, Document, ExtractError, Limits};
+use crate::sink::{BlockSink, one_line};
+use crate::{BlockKind, Document, ExtractError, Limits, inline, table};
 
 /// Reads the text in a picture, given as a file (PNG, JPEG, GIF, WebP or TIFF); form feeds part pages.
 type Reader = dyn Fn(&[u8]) -> Result<String, ExtractError> + Send + Sync;
@@ -58,13 +57,52 @@ pub(crate) fn read(
     Ok(sink.finish())
 }
 
-/// Puts the text of one picture into a sink, paragraph by paragraph.
+/// Spaces from which on a gap in a line parts the columns of a table.
+const COLUMN_GAP: &str = "   ";
+
+/// Puts the text of one picture into a sink: paragraphs, and tables where lines are parted alike.
 pub(crate) fn push_recognized(text: &str, sink: &mut BlockSink<'_>) -> Result<(), ExtractError> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    for paragraph in lines.split(|line| line.is_empty()) {
-        sink.push(BlockKind::Paragraph, &inline::unwrapped(paragraph))?;
+    let mut rest = &lines[..];
+    while let Some(first) = rest.first() {
+        let rows = table_rows(rest);
+        let used = if rows > 0 {
+            let rows: Vec<Vec<String>> = rest[..rows].iter().map(|row| cells(row)).collect();
+            sink.push(BlockKind::Table, &table::render(&rows))?;
+            rows.len()
+        } else if first.is_empty() {
+            1
+        } else {
+            let ends = |&place: &usize| rest[place].is_empty() || table_rows(&rest[place..]) > 0;
+            let used = (1..rest.len()).find(ends).unwrap_or(rest.len());
+            let lines: Vec<String> = rest[..used].iter().map(|line| one_line(line)).collect();
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            sink.push(BlockKind::Paragraph, &inline::unwrapped(&lines))?;
+            used
+        };
+        rest = &rest[used..];
     }
     Ok(())
+}
+
+/// How many lines from here on make up one table: at least two of as many cells, blank ones between them
+/// left out.
+fn table_rows(lines: &[&str]) -> usize {
+    let width = lines.first().map_or(0, |line| cells(line).len());
+    if width < 2 {
+        return 0;
+    }
+    let is_part = |line: &&&str| line.is_empty() || cells(line).len() == width;
+    let part = lines.iter().take_while(is_part).count();
+    let last = lines[..part].iter().rposition(|line| !line.is_empty());
+    let used = last.map_or(0, |last| last + 1);
+    let rows = lines[..used].iter().filter(|line| !line.is_empty());
+    if rows.count() > 1 { used } else { 0 }
+}
+
+fn cells(line: &str) -> Vec<String> {
+    let cells = line.split(COLUMN_GAP).map(one_line);
+    cells.filter(|cell| !cell.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -92,6 +130,26 @@ mod tests {
                 ("Returns are accepted within 30 days.", Some(1)),
                 ("Bye", Some(1)),
                 ("Next page", Some(2)),
+            ]
+        );
+    }
+
+    #[test]
+    fn lines_that_are_parted_alike_become_a_table() {
+        let limits = Limits::default();
+        let mut sink = BlockSink::new(&limits);
+        let text = "Spare  parts\nPart        Number     Price\n\nLid         FK-10      6.50\n\
+                    Fine filter     FK-11    3.20\nSee the    back.\n";
+        push_recognized(text, &mut sink).expect("within the limits");
+        let blocks = sink.finish().blocks;
+        let texts: Vec<&str> = blocks.iter().map(|block| block.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "Spare parts",
+                "| Part | Number | Price |\n| --- | --- | --- |\n| Lid | FK-10 | 6.50 |\n\
+                 | Fine filter | FK-11 | 3.20 |",
+                "See the back.",
             ]
         );
     }

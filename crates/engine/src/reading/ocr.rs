@@ -78,6 +78,8 @@ impl Tesseract {
         let child = Command::new(PROGRAM)
             .args(["stdin", "stdout", "-l", &self.languages.join("+")])
             .args(["--psm", self.segmentation])
+            // Else it puts spaces between the syllables of Korean, and none between a table's columns.
+            .args(["-c", "preserve_interword_spaces=1"])
             // One document takes one processor, as all readers do.
             .env("OMP_THREAD_LIMIT", "1")
             .stdin(Stdio::piped())

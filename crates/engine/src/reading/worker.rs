@@ -87,7 +87,7 @@ fn end_group() {
 /// Takes memory, processor time, files and core dumps from this process and whatever it starts.
 #[cfg(unix)]
 fn limit(request: &Request) -> std::io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let seconds = request.time.as_secs().max(1);
     let limits = [
         (Resource::As, request.memory_bytes, request.memory_bytes),
@@ -98,9 +98,11 @@ fn limit(request: &Request) -> std::io::Result<()> {
         (Resource::Nofile, 64, 64),
     ];
     for (resource, current, maximum) in limits {
+        // Whoever runs the server may have set narrower limits, which can't be widened.
+        let widest = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = Rlimit {
-            current: Some(current),
-            maximum: Some(maximum),
+            current: Some(current.min(widest)),
+            maximum: Some(maximum.min(widest)),
         };
         setrlimit(resource, limit)?;
     }
