@@ -159,7 +159,6 @@ fn malformed(what: String) -> ProviderError {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
 
     use okra_testkit::provider::{ErrorReply, MockProvider, RerankScript};
 

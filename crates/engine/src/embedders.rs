@@ -14,6 +14,7 @@ use okra_ai::embed::transformer::{ModelError, TransformerEmbedder};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::embedder::{EmbedderChoice, Serving};
 use okra_domain::error::Result;
+use okra_domain::provider::Provider;
 use okra_domain::{Error, ErrorKind, OrganizationId};
 use okra_search::Fusion;
 
@@ -119,9 +120,7 @@ impl Embedders {
             },
             Some(EmbedderChoice::Static) => STATIC_SPACE.to_owned(),
             Some(EmbedderChoice::Transformer { model }) => format!("{TRANSFORMER}{model}"),
-            Some(EmbedderChoice::Endpoint { provider, model }) => {
-                format!("openai:{model}@{}", provider.base_url)
-            }
+            Some(EmbedderChoice::Endpoint { provider, model }) => endpoint_space(provider, model),
         }
     }
 
@@ -133,7 +132,7 @@ impl Embedders {
             },
             Some(EmbedderChoice::Static) => Ok(self.built_in.clone()),
             Some(EmbedderChoice::Transformer { model }) => self.transformer(model).await,
-            Some(endpoint @ EmbedderChoice::Endpoint { .. }) => self.endpoint(endpoint),
+            Some(EmbedderChoice::Endpoint { provider, model }) => self.endpoint(provider, model),
         }
     }
 
@@ -160,19 +159,16 @@ impl Embedders {
         loading.get_or_try_init(load).await.cloned()
     }
 
-    fn endpoint(&self, choice: &EmbedderChoice) -> Result<Embedding> {
-        let EmbedderChoice::Endpoint { provider, model } = choice else {
-            return Ok(self.built_in.clone());
-        };
+    fn endpoint(&self, provider: &Provider, model: &str) -> Result<Embedding> {
         let secret = provider.api_key.as_ref().map(|key| key.expose().to_owned());
-        let key = (provider.base_url.clone(), secret, model.clone());
+        let key = (provider.base_url.clone(), secret, model.to_owned());
         if let Some(known) = lock(&self.endpoints).get(&key) {
             return Ok(known.clone());
         }
         let made = Embedding::endpoint(OpenAiEmbedderConfig {
             api_key: provider.api_key.clone(),
             reach: self.gate.reach(&provider.base_url),
-            space: Some(self.space(Some(choice))),
+            space: Some(endpoint_space(provider, model)),
             ..OpenAiEmbedderConfig::new(&provider.base_url, model)
         })?;
         let mut endpoints = lock(&self.endpoints);
@@ -182,6 +178,11 @@ impl Embedders {
         endpoints.insert(key, made.clone());
         Ok(made)
     }
+}
+
+/// Vectors of one model at two addresses need not be alike.
+fn endpoint_space(provider: &Provider, model: &str) -> String {
+    format!("openai:{model}@{}", provider.base_url)
 }
 
 /// A poisoned lock guards a map that is whole between any two of its calls.
@@ -269,6 +270,12 @@ impl Engine {
             .await?;
         self.wake_workers();
         Ok(())
+    }
+
+    /// Loads the server's transformer, where it has one, so that no question has to wait for it.
+    pub async fn warm_up(&self) {
+        // A model that cannot be loaded is logged there, and told of where it is needed.
+        let _ = self.parts.embedders.of(None).await;
     }
 
     /// Has vectors made wherever the server's embedder is not the one that made them; gives for how

@@ -201,8 +201,7 @@ impl Engine {
         syncing: &Syncing<'_>,
         page: &SourcePage,
         item: Item,
-        document: Document,
-        size: usize,
+        (document, size): (Document, usize),
     ) -> Result<Outcome, IngestError> {
         let text = format!(
             "{}\n{}",

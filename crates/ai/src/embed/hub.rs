@@ -284,7 +284,6 @@ fn write(path: &Path, source: std::io::Error) -> HubError {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
 
     use okra_testkit::hub::{Hub, Spoilt};
     use okra_testkit::transformer as tiny;

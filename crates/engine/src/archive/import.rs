@@ -261,6 +261,16 @@ impl Import<'_> {
                 self.runtime.block_on(store.arrive(chatbot, none, evals))?
             }
         };
+        if report.chunks == 0 {
+            return Ok(Imported { chatbot, report });
+        }
+        // Whose vectors answer, so that they go on while another embedder's are made. Loaded anew, for
+        // the organization's choice comes with the row.
+        let chatbot = store.chatbot(chatbot.organization_id, chatbot.id);
+        let chatbot = self.runtime.block_on(chatbot)?;
+        let serving = self.engine.serving(&chatbot);
+        let noted = store.begin_serving(&chatbot, &serving);
+        self.runtime.block_on(noted)?;
         Ok(Imported { chatbot, report })
     }
 

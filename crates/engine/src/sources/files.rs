@@ -205,7 +205,7 @@ impl Engine {
         let item = item_for(syncing, page, title, from, now)?;
         let size = body.bytes.len();
         let path = blobs::item_path(item.chatbot_id, item.id);
-        let outcome = self.judge(syncing, page, item, document, size).await?;
+        let outcome = self.judge(syncing, page, item, (document, size)).await?;
         if let Outcome::Read(..) = outcome {
             // Kept for downloads and later readings. Its place is the page's own, so that a reading
             // that was stopped here and is done again leaves one file.

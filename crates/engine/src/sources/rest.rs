@@ -15,7 +15,7 @@ const PATIENCE: i64 = 2;
 /// otherwise nothing is known. A feed names but its latest pages, so there only absence counts.
 pub(super) fn resting(source: &KnowledgeSource, pages: &[PageNode]) -> Resting {
     let by_number: HashMap<i64, &PageNode> = pages.iter().map(|page| (page.number, page)).collect();
-    let known = pages.iter().filter(|page| is_root(page)).all(is_read);
+    let known = pages.iter().filter(is_root).all(is_read);
     let judged = known && source.kind != SourceKind::Feed;
     let reached = reached(pages, &by_number);
     let mut resting = Resting::default();

@@ -217,7 +217,7 @@ fn is_endless(url: &Url) -> bool {
         let same = segments.iter().filter(|other| *other == segment);
         same.count() > MAX_REPETITIONS
     };
-    segments.len() > MAX_SEGMENTS || segments.iter().any(|segment| repeated(segment))
+    segments.len() > MAX_SEGMENTS || segments.iter().any(repeated)
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ impl Engine {
         let now = self.store().clock().now();
         let item = item_for(syncing, page, None, from, now)?;
         let size = body.bytes.len();
-        let outcome = self.judge(syncing, page, item, document, size).await?;
+        let outcome = self.judge(syncing, page, item, (document, size)).await?;
         Ok(visit(outcome, &body, found))
     }
 
@@ -360,9 +360,7 @@ fn kind_of(page: &Fetched) -> Option<Format> {
         let name = page.url.path_segments()?.next_back()?;
         return Format::detect(name, &page.body).ok();
     }
-    Format::ALL.into_iter().find(|format| {
-        *format != Format::Html && format.media_type().eq_ignore_ascii_case(media_type)
-    })
+    Format::from_media_type(media_type).filter(|format| *format != Format::Html)
 }
 
 /// What a request in vain means for its page.

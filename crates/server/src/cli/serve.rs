@@ -47,6 +47,8 @@ pub async fn run(config: Config) -> Result<()> {
         );
     }
     Worker::spawn(&engine, workers);
+    let warmed = engine.clone();
+    tokio::spawn(async move { warmed.warm_up().await });
 
     let stopping = CancellationToken::new();
     let stopped = stopping.clone().cancelled_owned();

@@ -12,6 +12,7 @@ use crate::support::{Client, OUR_KEY, Stage, keys_of, said, sorted, text};
 stories! {
     an_upload_is_watched_until_it_is_ready,
     a_conversation_is_watched,
+    new_vectors_are_watched_until_they_are_there,
     a_stranger_hears_nothing,
     a_stopping_server_ends_the_stream,
 }
@@ -126,6 +127,30 @@ async fn a_conversation_is_watched(stage: Stage) {
         .await
         .expect(200);
     assert_eq!(session, listed["data"][0]);
+}
+
+async fn new_vectors_are_watched_until_they_are_there(stage: Stage) {
+    let models = tempfile::tempdir().expect("a folder");
+    okra_testkit::transformer::write(&models.path().join("tiny"));
+    let folder = models.path().display().to_string();
+    let app = stage.app_with(&[("OKRA_MODELS_DIR", &folder)]).await;
+    let bot = app.bot("Shop").await;
+    bot.add(json!({"type": "text", "content": "Ours."})).await;
+    app.work().await;
+    let mut watcher = Watcher::begin(&app.client, OUR_KEY).await;
+    let choice = json!({"kind": "transformer", "model": "tiny"}).to_string();
+    let path = bot.path("/embedder");
+    app.client.json("PUT", &path, choice).await.expect(200);
+    app.work().await;
+    let told = loop {
+        let told = watcher.next("embedder").await;
+        assert_eq!(keys_of(&told), sorted("chatbot_id status done total error"));
+        assert_eq!(told["chatbot_id"], json!(bot.id));
+        if told["status"] == "ready" {
+            break told;
+        }
+    };
+    assert_eq!(told["error"], json!(null));
 }
 
 async fn a_stranger_hears_nothing(stage: Stage) {

@@ -1,7 +1,5 @@
 //! The forward pass against its definition, loading against broken folders, and the queue.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
-
 use std::collections::HashMap;
 use std::path::Path;
 
