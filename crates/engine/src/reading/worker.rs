@@ -89,8 +89,10 @@ fn end_group() {
 fn limit(request: &Request) -> std::io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let seconds = request.time.as_secs().max(1);
+    // What the program itself takes, most of it addresses without memory, is none of the document's.
+    let memory = request.memory_bytes.saturating_add(own_addresses());
     let limits = [
-        (Resource::As, request.memory_bytes, request.memory_bytes),
+        (Resource::As, memory, memory),
         // The first makes a signal that tells the reason, the second kills who ignores it.
         (Resource::Cpu, seconds + 1, seconds + 3),
         (Resource::Fsize, 0, 0),
@@ -107,6 +109,16 @@ fn limit(request: &Request) -> std::io::Result<()> {
         setrlimit(resource, limit)?;
     }
     Ok(())
+}
+
+/// Bytes of addresses that this process has so far, as Linux counts them; 0 where it isn't told.
+#[cfg(unix)]
+fn own_addresses() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kilobytes =
+        size.and_then(|size| size.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }
 
 /// Other systems bound the time alone.

@@ -88,6 +88,7 @@ async fn a_model_that_sees_is_shown_the_images_of_the_question_and_of_before(sta
 
     // The next question has no words, and the model still sees what was shown before.
     let cup = uploaded(&page, "cup.png").await;
+    provider.reply(Script::text("A cup."));
     page.show("", &[&cup["id"]]).await.events();
     // What was asked nobody can tell, so it counts neither as answered nor as unanswered.
     assert_eq!(metadata(&bot).await["outcome"], Value::Null);

@@ -149,7 +149,7 @@ async fn huge_and_broken_pages_fail_alone(stage: Stage) {
     site.put("/empty", Page::html("<script>render()</script>"));
     site.put(
         "/packed",
-        Page::typed("image/png", &b"\x89PNG\r\n\x1a\n"[..]),
+        Page::typed("application/zip", &b"PK\x03\x04"[..]),
     );
     site.put("/login", Page::html("Who are you?").with_status(403));
     site.put("/fine", page("Fine", "The kettle holds two litres.", &[]));
