@@ -330,8 +330,9 @@ impl Scores {
             let found = |result: &&&QuestionResult| result.rank.is_some_and(|rank| rank <= depth);
             share(wanted.iter().filter(found).count(), wanted.len())
         };
-        let reciprocals = wanted.iter().filter_map(|result| result.rank);
-        let reciprocals: f64 = reciprocals.map(|rank| 1.0 / f64::from(rank)).sum();
+        let ranks = wanted.iter().filter_map(|result| result.rank);
+        // No `sum`: that of no numbers is -0.
+        let reciprocals = ranks.fold(0.0, |sum, rank| sum + 1.0 / f64::from(rank));
         let refused = |result: &&&QuestionResult| result.refused;
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {

@@ -106,6 +106,11 @@ fn scores_count_places_and_refusals() {
     assert_eq!(scores.refusals_right, Some(2.0 / 3.0));
     let none = Scores::of(&refusals(&[true]));
     assert_eq!((none.found_at_5, none.mrr_at_10), (None, None));
+    let lost = Scores::of(&results(&[(None, false)])).mrr_at_10;
+    assert_eq!(
+        lost.map(|mrr| format!("{mrr:.3}")).as_deref(),
+        Some("0.000")
+    );
     assert_eq!(Scores::of(&all[..1]).refusals_right, None);
 }
 
