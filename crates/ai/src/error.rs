@@ -51,8 +51,10 @@ pub enum ProviderErrorKind {
     Malformed,
     /// The answer broke off: the stream ended without its end mark, or with an error.
     Interrupted,
-    /// The answer holds no text at all.
+    /// The answer holds neither text nor a tool call.
     Empty,
+    /// The provider's filter, or the model itself, declined to answer. Nothing was said.
+    Blocked,
 }
 
 impl ProviderError {
@@ -78,7 +80,8 @@ impl ProviderError {
             | ProviderErrorKind::Empty => true,
             ProviderErrorKind::NotConfigured
             | ProviderErrorKind::Rejected { .. }
-            | ProviderErrorKind::Malformed => false,
+            | ProviderErrorKind::Malformed
+            | ProviderErrorKind::Blocked => false,
         }
     }
 

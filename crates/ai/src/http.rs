@@ -1,5 +1,5 @@
-//! The HTTP half of an OpenAI-compatible API, shared by the chat model and the embedder: the
-//! address, the pooled client, the key, the one retry, and what an error answer says.
+//! The HTTP half of a model API, shared by chat models, embedders and rerankers: the address, the
+//! pooled client, the key, the one retry, and what an error answer says.
 
 use std::fmt;
 use std::future::Future;
@@ -11,9 +11,9 @@ use bytes::Bytes;
 use okra_domain::Secret;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
-use reqwest::{Client, ClientBuilder, Response, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, Url};
 use serde_json::Value;
 use url::Host;
 
@@ -50,7 +50,19 @@ pub(crate) struct Endpoint {
     client: Client,
     base: Url,
     key: Option<Secret>,
+    auth: Auth,
+    /// Sent with each request.
+    query: Option<(&'static str, String)>,
     retry_pause: Duration,
+}
+
+/// How a key is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// A header that holds the key and nothing else.
+    Header(&'static str),
 }
 
 /// What an [`Endpoint`] is made of.
@@ -63,6 +75,11 @@ pub(crate) struct EndpointConfig<'a> {
     pub retry_pause: Duration,
     /// Where the provider may be.
     pub reach: &'a Reach,
+    pub auth: Auth,
+    /// Headers of every request.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// A parameter of every address.
+    pub query: Option<(&'static str, String)>,
     /// Whether compressed answers are asked for. Not for token streams: a proxy that compresses
     /// them tends to hold tokens back.
     pub gzip: bool,
@@ -70,8 +87,11 @@ pub(crate) struct EndpointConfig<'a> {
 
 /// One POST: where to, what, and with which key.
 pub(crate) struct Post<'a> {
-    /// Path below the base address, such as `chat/completions`.
-    pub path: &'a str,
+    /// The segments of the path below the base address, such as `chat` and `completions`. Whatever
+    /// they hold, they stay segments.
+    pub path: &'a [&'a str],
+    /// The address's query, where it has one beside the endpoint's.
+    pub query: Option<(&'static str, &'static str)>,
     /// The JSON body; cheap to clone, so that a retry sends the same bytes.
     pub body: Bytes,
     /// Overrides the endpoint's own key.
@@ -88,6 +108,7 @@ impl Endpoint {
         let builder = Client::builder()
             .connect_timeout(config.connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
+            .default_headers(fixed_headers(config.headers))
             .gzip(config.gzip)
             .user_agent(concat!("okra/", env!("CARGO_PKG_VERSION")));
         let client = within(builder, config.reach, &base)?
@@ -102,6 +123,8 @@ impl Endpoint {
             client,
             base,
             key: config.key.cloned(),
+            auth: config.auth,
+            query: config.query,
             retry_pause: config.retry_pause,
         })
     }
@@ -109,15 +132,13 @@ impl Endpoint {
     /// Sends a request and gives the answer once its head is here and its status is a success.
     pub(crate) async fn post(&self, post: &Post<'_>) -> Result<Response, ProviderError> {
         let key = self.key_for(post.key);
-        let mut request = self
+        let request = self
             .client
-            .post(self.url(post.path))
+            .post(self.url(post.path, post.query)?)
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, post.accept)
             .body(post.body.clone());
-        if let Some(key) = key {
-            request = request.header(AUTHORIZATION, bearer(key.expose().trim())?);
-        }
+        let request = self.with_key(request, key)?;
         let response = request.send().await.map_err(|error| self.unsent(&error))?;
         if response.status().is_success() {
             return Ok(response);
@@ -126,15 +147,17 @@ impl Endpoint {
     }
 
     /// Asks for what is at `path`, a JSON document of `limit` bytes at most.
-    pub(crate) async fn get(&self, path: &str, limit: usize) -> Result<Value, ProviderError> {
-        let key = self.key_for(None);
-        let mut request = self
-            .client
-            .get(self.url(path))
-            .header(ACCEPT, "application/json");
-        if let Some(key) = key {
-            request = request.header(AUTHORIZATION, bearer(key.expose().trim())?);
-        }
+    pub(crate) async fn get(
+        &self,
+        path: &[&str],
+        query: Option<(&'static str, &'static str)>,
+        key: Option<&Secret>,
+        limit: usize,
+    ) -> Result<Value, ProviderError> {
+        let key = self.key_for(key);
+        let url = self.url(path, query)?;
+        let request = self.client.get(url).header(ACCEPT, "application/json");
+        let request = self.with_key(request, key)?;
         let response = request.send().await.map_err(|error| self.unsent(&error))?;
         if !response.status().is_success() {
             return Err(refusal(response, key).await);
@@ -175,11 +198,50 @@ impl Endpoint {
             .filter(|key| !key.expose().trim().is_empty())
     }
 
-    fn url(&self, path: &str) -> Url {
+    fn url(
+        &self,
+        path: &[&str],
+        query: Option<(&'static str, &'static str)>,
+    ) -> Result<Url, ProviderError> {
+        // A segment of dots would be taken for a way out of the path, and is left out by `extend`.
+        if path
+            .iter()
+            .any(|segment| matches!(*segment, "" | "." | ".."))
+        {
+            let message = "This name cannot be part of an address.";
+            return Err(ProviderError::new(
+                ProviderErrorKind::NotConfigured,
+                message,
+            ));
+        }
         let mut url = self.base.clone();
-        let joined = format!("{}/{path}", self.base.path().trim_end_matches('/'));
-        url.set_path(&joined);
-        url
+        url.path_segments_mut()
+            .expect("a base address has a host, and so a path")
+            .pop_if_empty()
+            .extend(path);
+        let own = self
+            .query
+            .as_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        if own.is_some() || query.is_some() {
+            url.query_pairs_mut()
+                .extend_pairs(own.into_iter().chain(query));
+        }
+        Ok(url)
+    }
+
+    fn with_key(
+        &self,
+        request: RequestBuilder,
+        key: Option<&Secret>,
+    ) -> Result<RequestBuilder, ProviderError> {
+        let Some(key) = key.map(|key| key.expose().trim()) else {
+            return Ok(request);
+        };
+        Ok(match self.auth {
+            Auth::Bearer => request.header(AUTHORIZATION, key_header(&format!("Bearer {key}"))?),
+            Auth::Header(name) => request.header(name, key_header(key)?),
+        })
     }
 
     fn host(&self) -> &str {
@@ -330,7 +392,7 @@ fn base_url(written: &str, root: &str) -> Result<Url, ProviderError> {
     }
     url.set_fragment(None);
     let path = url.path().trim_end_matches('/');
-    let ends = ["/chat/completions", "/rerank"];
+    let ends = ["/chat/completions", "/messages", "/rerank"];
     let path = ends
         .iter()
         .find_map(|end| path.strip_suffix(end))
@@ -340,8 +402,19 @@ fn base_url(written: &str, root: &str) -> Result<Url, ProviderError> {
     Ok(url)
 }
 
-fn bearer(key: &str) -> Result<HeaderValue, ProviderError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| {
+fn fixed_headers(headers: &'static [(&'static str, &'static str)]) -> HeaderMap {
+    let pairs = headers.iter().map(|(name, value)| {
+        let (name, value) = (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+        (name, value)
+    });
+    pairs.collect()
+}
+
+fn key_header(value: &str) -> Result<HeaderValue, ProviderError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
         ProviderError::new(
             ProviderErrorKind::NotConfigured,
             "The API key holds characters that cannot be sent in a header.",
@@ -357,8 +430,13 @@ async fn refusal(mut response: Response, key: Option<&Secret>) -> ProviderError 
     let retry_after = retry_after(response.headers());
     let location = response.headers().get(LOCATION).cloned();
     let body = read_prefix(&mut response, MAX_ERROR_BODY).await;
-    let words = serde_json::from_slice::<Value>(&body)
-        .ok()
+    let mut body_json = serde_json::from_slice::<Value>(&body).ok();
+    // Google's wraps its error in a list where a stream was asked for.
+    if let Some(Value::Array(list)) = &mut body_json {
+        body_json = list.first_mut().map(Value::take);
+    }
+    let retry_after = retry_after.or_else(|| retry_delay(body_json.as_ref()?));
+    let words = body_json
         .and_then(|body| error_words(body.get("error").unwrap_or(&body)).map(ToOwned::to_owned))
         .or_else(|| plain_words(&body));
     let message = match (words, location) {
@@ -411,6 +489,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .parse()
         .ok()?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Google's place for it: `error.details[].retryDelay`, such as `"7s"`.
+fn retry_delay(body: &Value) -> Option<Duration> {
+    let details = body["error"]["details"].as_array()?;
+    let delay = details.iter().find_map(|it| it["retryDelay"].as_str())?;
+    Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
 }
 
 /// Hides the key that was sent, and whatever looks like an OpenAI key: providers like to repeat

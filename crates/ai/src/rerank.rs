@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Reach;
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::http::{Endpoint, EndpointConfig, Post, read_body};
+use crate::http::{Auth, Endpoint, EndpointConfig, Post, read_body};
 
 /// The longest answer read: a score for each of 100 passages takes a few kilobytes, though some servers
 /// repeat the passages.
@@ -54,6 +54,9 @@ impl RerankModel {
             retry_pause: Duration::ZERO,
             reach: &config.reach,
             gzip: true,
+            auth: Auth::Bearer,
+            headers: &[],
+            query: None,
         })?;
         Ok(Self {
             endpoint,
@@ -103,7 +106,8 @@ impl RerankModel {
             body["model"] = json!(model);
         }
         let post = Post {
-            path: "rerank",
+            path: &["rerank"],
+            query: None,
             body: Bytes::from(body.to_string()),
             key: None,
             accept: "application/json",

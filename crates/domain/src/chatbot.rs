@@ -14,8 +14,8 @@ pub use slug::{parse_slug, slug_candidates, slug_from_name};
 
 use crate::embedder::{Embedding, Reranker};
 use crate::error::{Error, Result};
+use crate::models::ModelSettings;
 use crate::origin::OriginPattern;
-use crate::provider::Provider;
 use crate::{ChatbotId, OrganizationId, Secret, Timestamp};
 
 /// One chatbot, as stored. Obtained only through its organization, so holding one is the right to
@@ -46,10 +46,10 @@ pub struct Chatbot {
     pub voice_widget_config: Option<VoiceWidgetConfig>,
     /// The avatar's file name in blob storage, `<uuid>.jpg`.
     pub avatar: Option<String>,
-    /// A key used for this chatbot in place of the provider's.
+    /// A key used for this chatbot in place of the provider's, where that speaks OpenAI's API.
     pub openai_api_key: Option<Secret>,
-    /// The provider that its organization uses in place of the server's.
-    pub provider: Option<Provider>,
+    /// What its organization decided on models.
+    pub models: ModelSettings,
     /// Who turns its texts into vectors.
     pub embedding: Embedding,
     /// Who puts the passages found in order once more; `None`: nobody.
@@ -107,7 +107,7 @@ impl Chatbot {
             voice_widget_config: None,
             avatar: None,
             openai_api_key: None,
-            provider: None,
+            models: ModelSettings::default(),
             embedding: Embedding::default(),
             reranker: None,
             allowed_origins: Vec::new(),

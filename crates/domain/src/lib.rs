@@ -9,6 +9,7 @@ pub mod error;
 pub mod eval;
 pub mod id;
 pub mod knowledge;
+pub mod models;
 pub mod origin;
 pub mod page;
 pub mod person;

@@ -205,7 +205,8 @@ impl Engine {
 
     async fn generate(&self, turn: &Running, draft: &mut Draft) -> Result<()> {
         let options = &self.parts.options;
-        let provider = self.chosen(&turn.chatbot).map_err(provider_error)?;
+        let model = &turn.chatbot.settings.model;
+        let provider = self.chosen(&turn.chatbot, model).map_err(provider_error)?;
         if provider.is_none() && options.fallback == Fallback::Error {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -227,7 +228,7 @@ impl Engine {
         draft.grounded = (!question.is_empty()).then_some(grounded);
         match provider {
             Some(provider) => {
-                draft.provider = Some(provider.name.clone());
+                draft.provider = Some(provider.provider.clone());
                 self.ask_model(turn, provider, &passages, draft).await
             }
             None => extract(turn, &passages, draft).await,
@@ -251,13 +252,13 @@ impl Engine {
         let messages = self.shown(chatbot, lines).await?;
         draft.images_seen = messages.last().map_or(0, |asked| asked.images.len());
         let request = ChatRequest {
-            model: turn.chatbot.settings.model.clone(),
+            model: provider.model,
             messages,
             api_key: provider.key,
-            temperature: None,
             max_output_tokens: options.answer_tokens,
+            ..ChatRequest::default()
         };
-        let stream = provider.model.stream(request).await;
+        let stream = provider.client.stream(request).await;
         let mut stream = stream.map_err(provider_error)?;
         while let Some(delta) = stream.next().await {
             match delta.map_err(provider_error)? {
@@ -268,6 +269,12 @@ impl Engine {
                         .get_or_insert_with(|| turn.started.elapsed());
                     draft.text.push_str(&text);
                     turn.send(TurnEvent::Delta(text)).await;
+                }
+                // None was offered; a model that calls one all the same is not heard.
+                ChatDelta::ToolCall(_) => {}
+                ChatDelta::Done { .. } if draft.text.is_empty() => {
+                    let message = "The model called a tool where none was offered.";
+                    return Err(Error::new(ErrorKind::Provider, message));
                 }
                 ChatDelta::Done { usage, model, .. } => {
                     draft.tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);

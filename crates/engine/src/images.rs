@@ -15,8 +15,8 @@ const MOST: usize = 4;
 impl Engine {
     /// Whether this chatbot's answers come from a model that is known to see images.
     pub fn sees_images(&self, chatbot: &Chatbot) -> bool {
-        let answers = || matches!(self.chosen(chatbot), Ok(Some(_)));
-        sees_images(&chatbot.settings.model) && answers()
+        let chosen = self.chosen(chatbot, &chatbot.settings.model);
+        chosen.is_ok_and(|chosen| chosen.is_some_and(|it| sees_images(&it.model)))
     }
 
     /// The prompt with its images. One that is not there any more is left out.
@@ -31,11 +31,9 @@ impl Engine {
             for attachment in line.images {
                 images.extend(self.image(chatbot, attachment).await?);
             }
-            messages.push(ChatMessage {
-                role: line.role,
-                content: line.content,
-                images,
-            });
+            let mut message = ChatMessage::new(line.role, line.content);
+            message.images = images;
+            messages.push(message);
         }
         Ok(messages)
     }

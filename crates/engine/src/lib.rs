@@ -14,7 +14,7 @@ mod ingest;
 pub mod live;
 pub mod pairs;
 mod prompt;
-mod providers;
+pub mod providers;
 pub mod reading;
 mod reembed;
 mod rerankers;
@@ -26,8 +26,6 @@ pub mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use okra_ai::chat::ChatModel;
 
 use okra_store::Store;
 use tokio::sync::Notify;
@@ -48,8 +46,8 @@ pub struct Parts {
     pub store: Store,
     /// Who makes vectors of passages and questions.
     pub embedders: Embedders,
-    /// Reaches the server's model provider, with its key or a chatbot's own.
-    pub chat_model: Arc<ChatModel>,
+    /// Reaches the providers of chat models.
+    pub models: providers::Models,
     /// What organizations' own providers may be reached at.
     pub gate: Gate,
     /// Fetches user-given addresses.
@@ -63,8 +61,6 @@ pub struct Parts {
 /// Limits and choices of the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The configured model provider's name, as answers record it; `None` where there is none.
-    pub provider: Option<String>,
     /// What answers where no provider is configured.
     pub fallback: Fallback,
     /// Passages given to an answer at most.
@@ -86,7 +82,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            provider: None,
             fallback: Fallback::Extractive,
             passages: 8,
             history_messages: 20,
@@ -112,8 +107,6 @@ pub enum Fallback {
 pub struct Engine {
     parts: Parts,
     indexes: Indexes,
-    /// Organizations' own providers.
-    models: providers::Models,
     /// What the sites that are being read asked of crawlers.
     robots: sources::RobotsCache,
     rerankers: rerankers::Rerankers,
@@ -132,7 +125,6 @@ impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             indexes: Indexes::new(parts.options.index_cache_bytes),
-            models: providers::Models::default(),
             robots: sources::RobotsCache::default(),
             rerankers: rerankers::Rerankers::default(),
             parts,

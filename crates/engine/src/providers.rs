@@ -1,5 +1,4 @@
-//! Which model provider answers for a chatbot: its organization's own, else the server's. A key of
-//! the chatbot's own takes the place of that provider's key.
+//! The clients of model providers, and which of them answers for a chatbot.
 //!
 //! A client pools connections, so one is kept for each address in use, whoever uses it; keys are
 //! sent with each request. Organizations' addresses are reached through a gate, since whoever may
@@ -9,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use okra_ai::chat::{ChatModel, ChatModelConfig};
-use okra_ai::error::ProviderError;
+use okra_ai::chat::{ChatModel, ChatModelConfig, Wire};
+use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::chatbot::Chatbot;
+use okra_domain::models::{NamedProvider, Place, ProviderKind, choose};
 use okra_domain::provider::Provider;
 use okra_domain::{Error, Secret};
 
@@ -23,66 +23,156 @@ const MOST: usize = 64;
 /// How long a provider's list of models is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The clients of organizations' own providers, by address.
-#[derive(Default)]
-pub(crate) struct Models(Mutex<HashMap<String, Arc<ChatModel>>>);
+/// The clients of all providers.
+pub struct Models {
+    /// The server's providers, the default first.
+    server: Vec<NamedProvider>,
+    /// Their clients, by name.
+    clients: HashMap<String, Arc<ChatModel>>,
+    /// Those of organizations.
+    others: Mutex<HashMap<Address, Arc<ChatModel>>>,
+    gate: Gate,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Address {
+    wire: Wire,
+    base_url: String,
+    api_version: Option<String>,
+}
 
 impl Models {
-    fn at(&self, base_url: &str, gate: &Gate) -> Result<Arc<ChatModel>, ProviderError> {
+    /// The clients of the server's own `providers`, of which the first is the default. Organizations'
+    /// are made as they are needed, and reach what `gate` lets through. Fails where an address cannot
+    /// be used.
+    pub fn new(providers: Vec<NamedProvider>, gate: Gate) -> Result<Self, ProviderError> {
+        let client = |provider: &NamedProvider| {
+            let config = ChatModelConfig {
+                api_key: provider.endpoint.api_key.clone(),
+                ..config(provider)
+            };
+            Ok((provider.name.clone(), Arc::new(ChatModel::new(config)?)))
+        };
+        Ok(Self {
+            clients: providers.iter().map(client).collect::<Result<_, _>>()?,
+            server: providers,
+            others: Mutex::default(),
+            gate,
+        })
+    }
+
+    /// The server's own providers, the default first.
+    pub fn of_server(&self) -> &[NamedProvider] {
+        &self.server
+    }
+
+    fn client_of_server(&self, provider: &NamedProvider) -> Arc<ChatModel> {
+        let client = self.clients.get(&provider.name);
+        client
+            .expect("each provider of the server has a client")
+            .clone()
+    }
+
+    fn of_organization(&self, provider: &NamedProvider) -> Result<Arc<ChatModel>, ProviderError> {
+        let address = Address {
+            wire: wire(provider.kind),
+            base_url: provider.endpoint.base_url.clone(),
+            api_version: provider.api_version.clone(),
+        };
         // A poisoned lock guards a map that is whole between any two of its calls.
-        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(model) = models.get(base_url) {
+        let mut models = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = models.get(&address) {
             return Ok(model.clone());
         }
-        let model = Arc::new(ChatModel::new(gated(base_url, gate))?);
+        let model = Arc::new(ChatModel::new(self.gated(provider))?);
         if models.len() >= MOST {
             models.clear();
         }
-        models.insert(base_url.to_owned(), model.clone());
+        models.insert(address, model.clone());
         Ok(model)
     }
-}
 
-fn gated(base_url: &str, gate: &Gate) -> ChatModelConfig {
-    ChatModelConfig {
-        reach: gate.reach(base_url),
-        ..ChatModelConfig::new(base_url)
+    fn gated(&self, provider: &NamedProvider) -> ChatModelConfig {
+        ChatModelConfig {
+            reach: self.gate.reach(&provider.endpoint.base_url),
+            ..config(provider)
+        }
     }
 }
 
-/// The provider that answers.
+/// Without its key.
+fn config(provider: &NamedProvider) -> ChatModelConfig {
+    ChatModelConfig {
+        wire: wire(provider.kind),
+        api_version: provider.api_version.clone(),
+        ..ChatModelConfig::new(&provider.endpoint.base_url)
+    }
+}
+
+fn wire(kind: ProviderKind) -> Wire {
+    match kind {
+        ProviderKind::OpenAi | ProviderKind::Ollama => Wire::OpenAi,
+        ProviderKind::Azure => Wire::Azure,
+        ProviderKind::Anthropic => Wire::Anthropic,
+        ProviderKind::Gemini => Wire::Gemini,
+    }
+}
+
+/// The provider that answers, and with which model.
 pub(crate) struct Chosen {
-    pub(crate) model: Arc<ChatModel>,
-    /// The name that the answer records.
-    pub(crate) name: String,
-    /// The key to send in place of the model's own.
+    pub(crate) client: Arc<ChatModel>,
+    /// The provider's name, as the answer records it.
+    pub(crate) provider: String,
+    /// The model's name there.
+    pub(crate) model: String,
+    /// The key to send in place of the client's own.
     pub(crate) key: Option<Secret>,
 }
 
 impl Engine {
-    /// The provider that answers for the chatbot, where there is one.
-    pub(crate) fn chosen(&self, chatbot: &Chatbot) -> Result<Option<Chosen>, ProviderError> {
-        let own_key = chatbot.openai_api_key.clone();
-        if let Some(provider) = &chatbot.provider {
-            return Ok(Some(Chosen {
-                model: self.models.at(&provider.base_url, &self.parts.gate)?,
-                name: provider.name(),
-                key: own_key.or_else(|| provider.api_key.clone()),
-            }));
-        }
-        let configured = self.parts.options.provider.clone();
-        let name = configured.or(own_key.is_some().then(|| "openai".to_owned()));
-        Ok(name.map(|name| Chosen {
-            model: self.parts.chat_model.clone(),
-            name,
-            key: own_key,
+    /// Who answers for the chatbot with the model of this name; `None` where no provider is set.
+    pub(crate) fn chosen(
+        &self,
+        chatbot: &Chatbot,
+        model: &str,
+    ) -> Result<Option<Chosen>, ProviderError> {
+        let models = &self.parts.models;
+        let own_key = chatbot.openai_api_key.as_ref();
+        let (ours, servers) = (&chatbot.models.providers, models.of_server());
+        let choice = choose(model, own_key, ours, servers).map_err(|error| {
+            ProviderError::new(ProviderErrorKind::NotConfigured, error.to_string())
+        })?;
+        let Some(choice) = choice else {
+            return Ok(None);
+        };
+        let own_key = own_key.filter(|_| choice.with_own_key).cloned();
+        let (client, provider, key) = match choice.place {
+            Place::Organization(it) => {
+                let key = own_key.or_else(|| it.endpoint.api_key.clone());
+                (models.of_organization(it)?, it.name.clone(), key)
+            }
+            Place::Server(it) => (models.client_of_server(it), it.name.clone(), own_key),
+            Place::OpenAi => {
+                let it = NamedProvider::openai();
+                (models.of_organization(&it)?, it.name, own_key)
+            }
+        };
+        Ok(Some(Chosen {
+            client,
+            provider,
+            model: choice.model.to_owned(),
+            key,
         }))
     }
 
     /// Fails where an organization's provider may not be reached, as far as its address tells: a
     /// name shows where it leads only when it is connected to.
     pub fn check_reach(&self, provider: &Provider) -> okra_domain::error::Result<()> {
-        let checked = ChatModel::new(gated(&provider.base_url, &self.parts.gate));
+        let gate = &self.parts.gate;
+        let checked = ChatModel::new(ChatModelConfig {
+            reach: gate.reach(&provider.base_url),
+            ..ChatModelConfig::new(&provider.base_url)
+        });
         checked
             .map(|_| ())
             .map_err(|error| Error::invalid_field("base_url", error.message))
@@ -90,16 +180,19 @@ impl Engine {
 
     /// The models that an organization's provider offers, sorted. Fails in the provider's own words,
     /// within ten seconds.
-    pub async fn models_of(&self, provider: &Provider) -> Result<Vec<String>, ProviderError> {
-        let config = ChatModelConfig {
-            api_key: provider.api_key.clone(),
-            ..gated(&provider.base_url, &self.parts.gate)
-        };
-        ChatModel::new(config)?.models(PATIENCE).await
+    pub async fn models_of(&self, provider: &NamedProvider) -> Result<Vec<String>, ProviderError> {
+        let client = ChatModel::new(self.parts.models.gated(provider))?;
+        client
+            .models(provider.endpoint.api_key.as_ref(), PATIENCE)
+            .await
     }
 
-    /// The models that the server's provider offers, sorted; see [`Engine::models_of`].
-    pub async fn models_of_server(&self) -> Result<Vec<String>, ProviderError> {
-        self.parts.chat_model.models(PATIENCE).await
+    /// The models that a provider of the server's offers, sorted; see [`Engine::models_of`].
+    pub async fn models_of_server(
+        &self,
+        provider: &NamedProvider,
+    ) -> Result<Vec<String>, ProviderError> {
+        let client = self.parts.models.client_of_server(provider);
+        client.models(None, PATIENCE).await
     }
 }

@@ -7,13 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
-use okra_ai::chat::{ChatModel, ChatModelConfig};
 use okra_ai::embed::openai::OpenAiEmbedderConfig;
 use okra_ai::embed::transformer;
 use okra_domain::Clock;
-use okra_domain::provider::OPENAI_URL;
 use okra_engine::embedders::{Embedders, Embedding, ServerEmbedding};
 use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
+use okra_engine::providers::Models;
 use okra_engine::sources::Places;
 use okra_engine::{Engine, Options, Parts};
 use okra_store::Store;
@@ -92,13 +91,6 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         format!("cannot make the data folder {folder} (OKRA_DATA_DIR)")
     })?;
     let store = Store::open(&config.database_url, &config.storage_url, clock).await?;
-    let base_url = config.provider.as_ref().map(|provider| &provider.base_url);
-    let base_url = base_url.map_or(OPENAI_URL, String::as_str);
-    let mut model = ChatModelConfig::new(base_url);
-    model.api_key = config
-        .provider
-        .as_ref()
-        .and_then(|provider| provider.api_key.clone());
     let gate = Gate::new(&config.provider_allow)
         .context("provider_allow (OKRA_PROVIDER_ALLOW) cannot be read")?;
     let fetcher = Fetcher::new(FetchPolicy {
@@ -118,11 +110,11 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             config.models_dir.clone(),
             gate.clone(),
         ),
-        chat_model: Arc::new(ChatModel::new(model)?),
+        models: Models::new(config.providers.clone(), gate.clone())
+            .context("a model provider's address cannot be used")?,
         gate,
         fetcher,
         options: Options {
-            provider: config.provider.as_ref().map(|provider| provider.name()),
             fallback: config.fallback,
             prompt_tokens: config.max_prompt_tokens,
             answer_tokens: config.max_answer_tokens,

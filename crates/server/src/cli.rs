@@ -19,6 +19,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use okra_domain::Clock;
+use okra_domain::models::NamedProvider;
 use okra_engine::{Engine, reading};
 
 use crate::app::{Spec, build_engine};
@@ -227,9 +228,11 @@ async fn check(engine: &Engine, config: &Config) -> Result<ExitCode> {
     telemetry::parse_filter(&config.log)?;
     engine.store().check_database().await?;
     engine.store().blobs().check().await?;
-    let provider = match &config.provider {
-        Some(provider) => format!("{} at {}", provider.name(), provider.base_url),
-        None => format!("none; {:?} answers", config.fallback).to_lowercase(),
+    let at = |it: &NamedProvider| format!("{} at {}", it.name, it.endpoint.base_url);
+    let providers: Vec<String> = config.providers.iter().map(at).collect();
+    let provider = match providers.is_empty() {
+        true => format!("none; {:?} answers", config.fallback).to_lowercase(),
+        false => providers.join(", "),
     };
     let embedder = match &config.embedding {
         Embedding::Static => "built in".to_owned(),

@@ -2,6 +2,8 @@
 //! environment < flags), [`Config`] is what the program needs, checked once, with errors that name
 //! the key and the fix.
 
+mod providers;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Component, Path, PathBuf};
@@ -9,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use okra_domain::account::parse_api_key;
-use okra_domain::provider::{OPENAI_URL, Provider};
+use okra_domain::models::NamedProvider;
+use okra_domain::provider::OPENAI_URL;
 use okra_domain::{ChatbotId, Secret};
 use okra_engine::Fallback;
 use okra_engine::reading::Reading;
@@ -24,9 +27,17 @@ use crate::mail::Smtp;
 pub const DEFAULTS: &str = include_str!("../../../okra.default.toml");
 
 /// Settings whose environment variable is not `OKRA_` and the key in capitals.
-const OTHER_VARIABLES: [(&str, &str); 3] = [
+const OTHER_VARIABLES: [(&str, &str); 11] = [
     ("openai_base_url", "OPENAI_BASE_URL"),
     ("openai_api_key", "OPENAI_API_KEY"),
+    ("azure_openai_endpoint", "AZURE_OPENAI_ENDPOINT"),
+    ("azure_openai_api_key", "AZURE_OPENAI_API_KEY"),
+    ("azure_openai_api_version", "OPENAI_API_VERSION"),
+    ("ollama_base_url", "OLLAMA_BASE_URL"),
+    ("anthropic_base_url", "ANTHROPIC_BASE_URL"),
+    ("anthropic_api_key", "ANTHROPIC_API_KEY"),
+    ("gemini_base_url", "GEMINI_BASE_URL"),
+    ("gemini_api_key", "GEMINI_API_KEY"),
     ("models_hub", "HF_ENDPOINT"),
 ];
 
@@ -42,6 +53,14 @@ struct Written {
     bootstrap_api_key: Secret,
     openai_base_url: String,
     openai_api_key: Secret,
+    azure_openai_endpoint: String,
+    azure_openai_api_key: Secret,
+    azure_openai_api_version: String,
+    ollama_base_url: String,
+    anthropic_base_url: String,
+    anthropic_api_key: Secret,
+    gemini_base_url: String,
+    gemini_api_key: Secret,
     llm_fallback: String,
     max_prompt_tokens: usize,
     max_answer_tokens: u32,
@@ -95,8 +114,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The first organization's key, where the operator chose it.
     pub bootstrap_api_key: Option<Secret>,
-    /// The model provider, where one is configured.
-    pub provider: Option<Provider>,
+    /// The model providers that are configured, the default first.
+    pub providers: Vec<NamedProvider>,
     /// What answers where none is.
     pub fallback: Fallback,
     /// Tokens of a prompt at most.
@@ -225,7 +244,7 @@ impl Config {
             .transpose()
             .context("bootstrap_api_key (OKRA_BOOTSTRAP_API_KEY)")?;
         Ok(Self {
-            provider: provider(&written)?,
+            providers: providers::providers(&written)?,
             embedding: embedding(&written)?,
             models_hub: web_url("models_hub (HF_ENDPOINT)", &written.models_hub)?,
             models_dir: match text(&written.models_dir) {
@@ -354,21 +373,6 @@ pub fn variable_of(key: &str) -> String {
     }
 }
 
-fn provider(written: &Written) -> Result<Option<Provider>> {
-    let (base_url, api_key) = (
-        text(&written.openai_base_url),
-        secret(&written.openai_api_key),
-    );
-    if base_url.is_none() && api_key.is_none() {
-        return Ok(None);
-    }
-    let base_url = web_url(
-        "openai_base_url (OPENAI_BASE_URL)",
-        base_url.as_deref().unwrap_or(OPENAI_URL),
-    )?;
-    Ok(Some(Provider { base_url, api_key }))
-}
-
 fn embedding(written: &Written) -> Result<Embedding> {
     let model = text(&written.embedding_model)
         .context("embedding_model (OKRA_EMBEDDING_MODEL) must name a model for this embedder");
@@ -450,100 +454,4 @@ fn secret(value: &Secret) -> Option<Secret> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(variables: &[(&str, &str)]) -> Result<Config> {
-        Config::load(&Flags::default(), |name| {
-            let found = variables.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn the_defaults_need_nothing_else() {
-        let config = load(&[]).expect("the defaults are valid");
-        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-        assert!(config.database_url.starts_with("sqlite:/"));
-        assert!(config.storage_url.starts_with("file:///"));
-        assert!(config.provider.is_none());
-        assert!(matches!(config.embedding, Embedding::Static));
-        assert_eq!(config.fallback, Fallback::Extractive);
-    }
-
-    #[test]
-    fn every_default_names_its_variable() {
-        let table: Table = DEFAULTS.parse().expect("TOML");
-        for key in table.keys() {
-            let line = DEFAULTS
-                .lines()
-                .find(|line| line.starts_with(&format!("{key} = ")))
-                .expect("a line of its own");
-            let comment = line.rsplit('#').next().expect("a comment");
-            assert!(comment.contains(&variable_of(key)), "{line}");
-        }
-    }
-
-    #[test]
-    fn variables_win_over_the_file_and_flags_over_variables() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("okra.toml");
-        std::fs::write(
-            &file,
-            "workers = 5\nlisten = \"127.0.0.1:1\"\nmax_upload_mb = 7\n",
-        )
-        .expect("written");
-        let flags = Flags {
-            file: Some(file),
-            listen: Some("127.0.0.1:3".to_owned()),
-            data_dir: None,
-        };
-        let variable = |name: &str| match name {
-            "OKRA_LISTEN" => Some("127.0.0.1:2".to_owned()),
-            "OKRA_WORKERS" => Some("6".to_owned()),
-            "OKRA_FETCH_ALLOW" => Some("wiki.intranet, 10.0.0.0/8".to_owned()),
-            _ => None,
-        };
-        let config = Config::load(&flags, variable).expect("valid");
-        assert_eq!(config.listen.port(), 3);
-        assert_eq!(config.workers, 6);
-        assert_eq!(config.max_upload_bytes, 7 * 1024 * 1024);
-        assert_eq!(config.fetch_allow, ["wiki.intranet", "10.0.0.0/8"]);
-    }
-
-    #[test]
-    fn a_wrong_value_is_named_with_its_variable() {
-        let check = |name: &str, value: &str, expected: &str| {
-            let error = load(&[(name, value)]).expect_err("a wrong value");
-            let text = format!("{error:#}");
-            assert!(text.contains(name) && text.contains(expected), "{text}");
-        };
-        check("OKRA_LISTEN", "8080", "address and a port");
-        check("OKRA_WORKERS", "many", "whole number");
-        check("OKRA_WORKERS", "0", "at least 1");
-        check("OKRA_EXTRACT_MEMORY_MB", "1", "at least 256");
-        check("OKRA_LLM_FALLBACK", "guess", "extractive or error");
-        check("OPENAI_BASE_URL", "localhost:11434", "http or https");
-        check("OKRA_EMBEDDER", "magic", "static, transformer or openai");
-        check("HF_ENDPOINT", "hub", "not a URL");
-        check("OKRA_BOOTSTRAP_API_KEY", "abc", "48 hexadecimal");
-        check("OKRA_LOG_FORMAT", "xml", "text or json");
-        check("OKRA_FOLDER_ALLOW", "/srv/docs,docs", "whole paths");
-        check("OKRA_FOLDER_ALLOW", "/srv/../etc", "whole paths");
-    }
-
-    #[test]
-    fn a_provider_needs_a_key_or_an_address() {
-        let openai = load(&[("OPENAI_API_KEY", "sk-1")]).expect("valid");
-        let openai = openai.provider.expect("configured");
-        assert_eq!(
-            (openai.name().as_str(), openai.base_url.as_str()),
-            ("openai", OPENAI_URL)
-        );
-        let ollama = load(&[("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/")]).expect("valid");
-        let ollama = ollama.provider.expect("configured");
-        assert_eq!(ollama.name(), "127.0.0.1");
-        assert_eq!(ollama.base_url, "http://127.0.0.1:11434/v1");
-        assert!(format!("{openai:?}").contains("Secret(…)"));
-    }
-}
+mod tests;

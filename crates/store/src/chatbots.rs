@@ -288,7 +288,7 @@ fn read(row: &Row) -> Result<Chatbot> {
         openai_api_key: row
             .get::<Option<String>>("openai_api_key")?
             .map(Secret::new),
-        provider: providers::read(row)?,
+        models: providers::read_models(row)?,
         embedding: embedders::read_embedding(row)?,
         reranker: embedders::reranker(row)?,
         allowed_origins: row.json("allowed_origins")?,

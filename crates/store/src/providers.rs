@@ -2,6 +2,7 @@
 //! organization's, so that a turn needs no query for it.
 
 use okra_domain::error::Result;
+use okra_domain::models::{ModelSettings, NamedProvider};
 use okra_domain::provider::Provider;
 use okra_domain::{OrganizationId, Secret};
 
@@ -55,8 +56,17 @@ impl Store {
     }
 }
 
+/// What the organization decided on models, from the same columns as [`read`].
+pub(crate) fn read_models(row: &Row) -> Result<ModelSettings> {
+    let providers = read(row)?.map(NamedProvider::openai_compatible);
+    Ok(ModelSettings {
+        providers: providers.into_iter().collect(),
+        ..ModelSettings::default()
+    })
+}
+
 /// The provider in the columns `provider_url` and `provider_key`.
-pub(crate) fn read(row: &Row) -> Result<Option<Provider>> {
+fn read(row: &Row) -> Result<Option<Provider>> {
     let Some(base_url) = row.get::<Option<String>>("provider_url")? else {
         return Ok(None);
     };

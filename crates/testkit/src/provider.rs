@@ -1,11 +1,12 @@
-//! A model provider that does as it is told: an OpenAI-compatible server on a loopback port of its
-//! own, whose answers and faults a test scripts, and which records what it was asked.
+//! A model provider that does as it is told: a server on a loopback port of its own that speaks the
+//! APIs of OpenAI, Azure, Anthropic and Google, whose answers and faults a test scripts, and which records what it was asked.
 //!
 //! Faults are made at the HTTP boundary, where real ones happen; what hangs is released by the
 //! test, so nothing here sleeps. With its default reply it answers as fast as it can and serves as
 //! the zero-delay provider of benchmarks.
 
 mod chat;
+mod dialect;
 mod embeddings;
 mod rerank;
 mod script;
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use dialect::Dialect;
 pub use embeddings::embedding;
 pub use script::{EmbeddingScript, ErrorReply, RerankScript, Script};
 
@@ -45,8 +47,8 @@ pub struct MockProvider {
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
-    /// The path, such as `/v1/chat/completions`.
-    pub path: &'static str,
+    /// The path, such as `/v1/chat/completions`, with its query where it has one.
+    pub path: String,
     /// All headers.
     pub headers: HeaderMap,
     /// The body; null where it was not JSON.
@@ -68,6 +70,14 @@ impl MockProvider {
             .route("/v1/embeddings", post(embeddings))
             .route("/v1/rerank", post(reranking))
             .route("/v1/models", get(models))
+            .route("/v1/messages", post(chat_completions))
+            .route("/v1beta/models", get(models))
+            .route("/v1beta/models/{call}", post(chat_completions))
+            .route("/openai/models", get(models))
+            .route(
+                "/openai/deployments/{name}/chat/completions",
+                post(chat_completions),
+            )
             .layer(DefaultBodyLimit::disable())
             .with_state(shared.clone());
         // Without it each small frame waits for the acknowledgement of the one before.
@@ -159,23 +169,18 @@ impl Drop for MockProvider {
 }
 
 impl RecordedRequest {
-    /// The key it was sent with, without `Bearer`.
+    /// The key it was sent with, without `Bearer`, in whichever of the providers' headers.
     pub fn key(&self) -> Option<&str> {
-        self.headers
-            .get(header::AUTHORIZATION)?
-            .to_str()
-            .ok()?
-            .strip_prefix("Bearer ")
+        let header = |name: &str| self.headers.get(name)?.to_str().ok();
+        let bearer = || header("authorization")?.strip_prefix("Bearer ");
+        let own = ["api-key", "x-api-key", "x-goog-api-key"];
+        bearer().or_else(|| own.into_iter().find_map(header))
     }
 
     /// The contents of the chat messages sent, as `role: content`, for assertions on prompts.
     pub fn conversation(&self) -> Vec<String> {
-        let said = |message: &Value| {
-            let role = message["role"].as_str().unwrap_or_default();
-            format!("{role}: {}", chat::text_of(&message["content"]))
-        };
-        let messages = self.body["messages"].as_array();
-        messages.into_iter().flatten().map(said).collect()
+        let said = dialect_of(&self.path).conversation(&self.body).into_iter();
+        said.map(|(role, text)| format!("{role}: {text}")).collect()
     }
 
     /// The addresses of the images that each chat message shows, the system's message first.
@@ -230,13 +235,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record(&self, path: &'static str, headers: HeaderMap, body: &Value) {
+    fn record(&self, path: impl Into<String>, headers: HeaderMap, body: &Value) {
         let mut state = self.lock();
         if state.requests.len() == KEPT_REQUESTS {
             state.requests.pop_front();
         }
         state.requests.push_back(RecordedRequest {
-            path,
+            path: path.into(),
             headers,
             body: body.clone(),
         });
@@ -275,6 +280,7 @@ impl Drop for Watch {
 
 async fn chat_completions(
     State(shared): State<Arc<Shared>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -287,8 +293,27 @@ async fn chat_completions(
             .pop_front()
             .unwrap_or_else(|| state.chat_default.clone())
     };
-    shared.record("/v1/chat/completions", headers, &request);
-    chat::reply(Watch::new(&shared), script, &request, released).await
+    shared.record(uri.to_string(), headers, &request);
+    let path = uri.path();
+    let named = || path.rsplit('/').next()?.split(':').next();
+    let asked = chat::Asked {
+        dialect: dialect_of(path),
+        streamed: request["stream"] == true || path.ends_with(":streamGenerateContent"),
+        model: request["model"]
+            .as_str()
+            .or_else(named)
+            .unwrap_or("mock-chat"),
+        request: &request,
+    };
+    chat::reply(Watch::new(&shared), script, &asked, released).await
+}
+
+fn dialect_of(path: &str) -> Dialect {
+    match path {
+        _ if path.starts_with("/v1beta/") => Dialect::Gemini,
+        "/v1/messages" => Dialect::Anthropic,
+        _ => Dialect::OpenAi,
+    }
 }
 
 async fn embeddings(
@@ -318,7 +343,15 @@ async fn reranking(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: 
     rerank::reply(script, &request, released).await
 }
 
-async fn models() -> Json<Value> {
+async fn models(uri: Uri) -> Json<Value> {
+    if dialect_of(uri.path()) == Dialect::Gemini {
+        let model = |name: &str, method: &str| json!({"name": format!("models/{name}"), "supportedGenerationMethods": [method]});
+        let models = [
+            model("mock-chat", "generateContent"),
+            model("mock-embedding", "embedContent"),
+        ];
+        return Json(json!({"models": models}));
+    }
     Json(json!({
         "object": "list",
         "data": [

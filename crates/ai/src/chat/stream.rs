@@ -1,5 +1,6 @@
 //! An answer as it arrives: the provider's bytes turned into [`ChatDelta`]s, with its deadlines.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use okra_domain::Secret;
@@ -9,8 +10,9 @@ use tokio::time::Instant;
 
 use super::sse::{Event, EventReader};
 use super::thinking::ThinkingFilter;
-use super::wire::Answer;
-use super::{ChatDelta, Finish, Usage};
+use super::tools::Calls;
+use super::wire::{Piece, Wire};
+use super::{ChatDelta, Finish, ToolCall, Usage};
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::http::{broken_off, described_error, read_body, redact};
 
@@ -29,18 +31,22 @@ const DRAIN_WAIT: Duration = Duration::from_secs(1);
 /// An answer being written. Ends with one [`ChatDelta::Done`] or one error, never without either.
 /// Dropping it closes the connection to the provider at once.
 pub struct ChatStream {
+    wire: Wire,
     source: Option<Source>,
     limits: Limits,
     key: Option<Secret>,
     thinking: ThinkingFilter,
     /// Read and not yet given out: the first text, waited for by `open`, or `Done`.
     ready: Option<ChatDelta>,
+    calls: Calls,
+    /// Calls that are whole and not yet given out.
+    called: VecDeque<ToolCall>,
     usage: Usage,
     model: Option<String>,
     finish: Option<Finish>,
     /// Any token came, be it thinking.
     begun: bool,
-    /// Any text was given out.
+    /// Any text or call was given out.
     spoken: bool,
     /// The end mark came, or there will be none.
     ended: bool,
@@ -70,8 +76,9 @@ enum Source {
 }
 
 impl ChatStream {
-    /// Reads an answer up to its first text.
+    /// Reads an answer up to its first text or call.
     pub(super) async fn open(
+        wire: Wire,
         response: Response,
         limits: Limits,
         key: Option<Secret>,
@@ -91,11 +98,14 @@ impl ChatStream {
             },
         };
         let mut stream = Self {
+            wire,
             source: Some(source),
             limits,
             key,
             thinking: ThinkingFilter::default(),
             ready: None,
+            calls: Calls::default(),
+            called: VecDeque::new(),
             usage: Usage::default(),
             model: None,
             finish: None,
@@ -118,7 +128,7 @@ impl ChatStream {
             ProviderError::new(error.kind, redact(&error.message, self.key.as_ref()))
         });
         match result {
-            Ok(ChatDelta::Text(_)) => self.spoken = true,
+            Ok(ChatDelta::Text(_) | ChatDelta::ToolCall(_)) => self.spoken = true,
             Ok(done @ ChatDelta::Done { .. }) => {
                 // Kept while the connection is released, lest it be lost if this future is dropped.
                 self.ready = Some(done);
@@ -237,36 +247,36 @@ impl ChatStream {
         if data.is_empty() {
             return Ok(None);
         }
-        let answer: Answer = serde_json::from_slice(data)
-            .map_err(|error| malformed(format!("The model provider sent broken JSON: {error}.")))?;
-        self.take_answer(answer)
+        let piece = self.wire.read(data).map_err(broken_json)?;
+        self.take_piece(piece)
     }
 
     fn take_whole(&mut self, body: &[u8]) -> Result<Option<String>, ProviderError> {
-        let answer: Answer = serde_json::from_slice(body)
-            .map_err(|error| malformed(format!("The model provider sent broken JSON: {error}.")))?;
-        if answer.error.is_none() && !answer.has_choices() {
+        let piece = self.wire.read(body).map_err(broken_json)?;
+        if piece.error.is_none() && !piece.is_answer {
             return Err(malformed(
                 "The model provider's answer is not a chat completion; is its address right?",
             ));
         }
-        let text = self.take_answer(answer)?.unwrap_or_default() + &self.thinking.rest();
+        let text = self.take_piece(piece)?.unwrap_or_default() + &self.thinking.rest();
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    fn take_answer(&mut self, mut answer: Answer) -> Result<Option<String>, ProviderError> {
-        if let Some(error) = &answer.error {
+    fn take_piece(&mut self, piece: Piece<'_>) -> Result<Option<String>, ProviderError> {
+        if let Some(error) = &piece.error {
             return Err(self.reported(error));
         }
-        if let Some(usage) = answer.usage() {
-            self.usage = usage;
+        piece.count(&mut self.usage);
+        self.begun |= piece.thinks || !piece.text.is_empty() || !piece.calls.is_empty();
+        self.finish = piece.finish.or(self.finish);
+        self.ended |= piece.ended;
+        if let (None, Some(model)) = (&self.model, piece.model) {
+            self.model = Some(model.into_owned());
         }
-        if self.model.is_none() {
-            self.model = answer.model().map(ToOwned::to_owned);
+        for call in piece.calls {
+            self.calls.push(call)?;
         }
-        self.finish = answer.finish().or(self.finish);
-        let text = answer.take_text();
-        self.begun |= text.is_some() || answer.is_thinking();
+        let text = Some(piece.text).filter(|text| !text.is_empty());
         Ok(text
             .map(|text| self.thinking.pass(text))
             .filter(|text| !text.is_empty()))
@@ -283,26 +293,47 @@ impl ChatStream {
         }
     }
 
-    /// The end of the answer: what was held back, then `Done`.
+    /// The end of the answer: what was held back, the calls, then `Done`.
     fn conclude(&mut self) -> Result<ChatDelta, ProviderError> {
         let held = self.thinking.rest();
         if !held.is_empty() {
             return Ok(ChatDelta::Text(held));
         }
-        if !self.spoken {
-            let message = match self.finish {
-                Some(Finish::Length) => {
-                    "The model used up its output tokens before it said anything."
-                }
-                _ => "The model gave an empty answer.",
+        if !self.calls.is_empty() {
+            self.called.extend(self.calls.take());
+            // Some servers end an answer of calls like any other.
+            self.finish = match self.finish {
+                None | Some(Finish::Stop) => Some(Finish::ToolCalls),
+                other => other,
             };
-            return Err(ProviderError::new(ProviderErrorKind::Empty, message));
+        }
+        if let Some(call) = self.called.pop_front() {
+            return Ok(ChatDelta::ToolCall(call));
+        }
+        if !self.spoken {
+            return Err(self.silence());
         }
         Ok(ChatDelta::Done {
             usage: self.usage,
             model: self.model.take(),
             finish: self.finish.unwrap_or(Finish::Stop),
         })
+    }
+
+    /// What it means that nothing was said.
+    fn silence(&self) -> ProviderError {
+        let (kind, message) = match self.finish {
+            Some(Finish::Blocked) => (
+                ProviderErrorKind::Blocked,
+                "The model provider's filter, or the model itself, declined to answer this.",
+            ),
+            Some(Finish::Length) => (
+                ProviderErrorKind::Empty,
+                "The model used up its output tokens before it said anything.",
+            ),
+            _ => (ProviderErrorKind::Empty, "The model gave an empty answer."),
+        };
+        ProviderError::new(kind, message)
     }
 
     /// Lets go of a finished answer's connection. Its last bytes are mostly still on their way;
@@ -348,6 +379,10 @@ pub(super) fn timed_out(what: &str) -> ProviderError {
         ProviderErrorKind::Timeout,
         format!("The model provider {what}."),
     )
+}
+
+fn broken_json(error: serde_json::Error) -> ProviderError {
+    malformed(format!("The model provider sent broken JSON: {error}."))
 }
 
 fn malformed(message: impl Into<String>) -> ProviderError {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{Embedder, Purpose};
 use crate::Reach;
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::http::{Endpoint, EndpointConfig, Post, described_error, read_body, redact};
+use crate::http::{Auth, Endpoint, EndpointConfig, Post, described_error, read_body, redact};
 
 /// Most texts sent at once.
 const MAX_BATCH_TEXTS: usize = 64;
@@ -74,6 +74,9 @@ impl OpenAiEmbedder {
             retry_pause: config.retry_pause,
             reach: &config.reach,
             gzip: true,
+            auth: Auth::Bearer,
+            headers: &[],
+            query: None,
         })?;
         Ok(Self {
             endpoint,
@@ -113,7 +116,8 @@ impl OpenAiEmbedder {
 
     async fn attempt(&self, body: Bytes) -> Result<Answer, ProviderError> {
         let post = Post {
-            path: "embeddings",
+            path: &["embeddings"],
+            query: None,
             body,
             key: None,
             accept: "application/json",

@@ -58,7 +58,7 @@ data: [DONE]
 
 "#,
             "Yes.",
-            Finish::Other,
+            Finish::Blocked,
             0,
         ),
         // A refusal is what the model says.
@@ -69,6 +69,16 @@ data: [DONE]
 "#,
             "I can't.",
             Finish::Stop,
+            0,
+        ),
+        // What no known word says.
+        (
+            sse,
+            r#"data: {"choices":[{"delta":{"content":"Yes."},"finish_reason":"bored"}]}
+
+"#,
+            "Yes.",
+            Finish::Other,
             0,
         ),
         // A server that cannot stream.

@@ -5,6 +5,7 @@
 
 mod dialects;
 mod faults;
+mod wires;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -288,6 +289,7 @@ fn question() -> ChatRequest {
         api_key: None,
         temperature: Some(0.5),
         max_output_tokens: Some(100),
+        ..ChatRequest::default()
     }
 }
 
@@ -302,13 +304,19 @@ fn config(provider: &MockProvider) -> ChatModelConfig {
     }
 }
 
-/// The streamed answer, put together.
+/// The streamed answer to the [`question`], put together.
 async fn streamed(model: &ChatModel) -> Result<Completion, ProviderError> {
-    let mut stream = model.stream(question()).await?;
-    let mut text = String::new();
+    gathered(model, question()).await
+}
+
+/// The streamed answer, put together.
+async fn gathered(model: &ChatModel, request: ChatRequest) -> Result<Completion, ProviderError> {
+    let mut stream = model.stream(request).await?;
+    let (mut text, mut tool_calls) = (String::new(), Vec::new());
     while let Some(delta) = stream.next().await {
         match delta? {
             ChatDelta::Text(piece) => text += &piece,
+            ChatDelta::ToolCall(call) => tool_calls.push(call),
             ChatDelta::Done {
                 usage,
                 model,
@@ -316,6 +324,7 @@ async fn streamed(model: &ChatModel) -> Result<Completion, ProviderError> {
             } => {
                 return Ok(Completion {
                     text,
+                    tool_calls,
                     usage,
                     model,
                     finish,

@@ -100,7 +100,7 @@ fn greet(app: &App, first_key: Option<&str>, set_up_link: Option<&str>) {
     let url = app.config.public_url.as_deref().unwrap_or_default();
     let config = &app.config;
     let mut text = format!("Okra listens on {url}\n  reference  {url}/docs\n");
-    if config.provider.is_none() {
+    if config.providers.is_empty() {
         text.push_str(
             "  answers    from passages, word for word (no model provider is configured)\n",
         );

@@ -6,6 +6,7 @@ use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::StatusCode;
 use okra_ai::error::ProviderError;
+use okra_domain::models::NamedProvider;
 use okra_domain::provider::{Provider, ProviderChange};
 use okra_domain::{Error, ErrorKind, OrganizationId, Secret};
 use serde::{Deserialize, Serialize};
@@ -104,15 +105,15 @@ pub async fn show(
 }
 
 fn shown(app: &App, own: Option<Provider>) -> JsonBody<ProviderReply> {
-    let provider = match (own, &app.config.provider) {
+    let provider = match (own, app.config.providers.first()) {
         (Some(own), _) => ProviderBody {
             base_url: Some(own.base_url),
             api_key: own.api_key.map(|key| key.masked()),
             source: ProviderSource::Organization,
         },
         (None, Some(server)) => ProviderBody {
-            base_url: Some(server.base_url.clone()),
-            api_key: server.api_key.as_ref().map(|_| "…".to_owned()),
+            base_url: Some(server.endpoint.base_url.clone()),
+            api_key: server.endpoint.api_key.as_ref().map(|_| "…".to_owned()),
             source: ProviderSource::Server,
         },
         (None, None) => ProviderBody {
@@ -179,6 +180,7 @@ pub async fn test(
     } else {
         let current = app.engine.store().provider(caller.organization()).await?;
         let provider = Provider::changed(current.as_ref(), input.into())?;
+        let provider = NamedProvider::openai_compatible(provider);
         app.engine.models_of(&provider).await
     };
     let milliseconds = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
@@ -222,10 +224,14 @@ async fn models(
     app: &App,
     organization: OrganizationId,
 ) -> ApiResult<Result<Vec<String>, ProviderError>> {
-    match app.engine.store().provider(organization).await? {
-        Some(own) => Ok(app.engine.models_of(&own).await),
-        None if app.config.provider.is_some() => Ok(app.engine.models_of_server().await),
-        None => {
+    let own = app.engine.store().provider(organization).await?;
+    match (own, app.config.providers.first()) {
+        (Some(own), _) => {
+            let own = NamedProvider::openai_compatible(own);
+            Ok(app.engine.models_of(&own).await)
+        }
+        (None, Some(server)) => Ok(app.engine.models_of_server(server).await),
+        (None, None) => {
             let message = "No model provider is configured; set one first (PUT \
                            /api/external/provider).";
             let error = Error::new(ErrorKind::Unavailable, message);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use okra_domain::error::Result;
+use okra_domain::models::{ModelSettings, NamedProvider};
 use okra_domain::provider::{Provider, ProviderChange};
 use okra_domain::session::{AnswerFacts, Message, PLAYGROUND, SenderType};
 use okra_domain::{Error, ErrorKind, MessageId, Secret};
@@ -32,12 +33,11 @@ async fn a_chatbot_comes_with_its_organizations_provider(world: World) -> Result
     };
     let first = set("https://models.example.com/v1", Some("sk-1234567890")).await?;
     assert_eq!(store.provider(organization).await?, Some(first.clone()));
-    assert_eq!(
-        store.chatbot(organization, ours.id).await?.provider,
-        Some(first.clone())
-    );
+    let providers = store.chatbot(organization, ours.id).await?.models.providers;
+    let named = NamedProvider::openai_compatible(first.clone());
+    assert_eq!(providers, [named]);
     let other = store.chatbot(theirs.organization_id, theirs.id).await?;
-    assert_eq!(other.provider, None);
+    assert_eq!(other.models, ModelSettings::default());
 
     assert_eq!(
         set("https://models.example.com/v1", None).await?,
@@ -56,7 +56,8 @@ async fn a_chatbot_comes_with_its_organizations_provider(world: World) -> Result
     assert_eq!(store.provider(organization).await?, Some(first));
     store.delete_provider(organization).await?;
     store.delete_provider(organization).await?;
-    assert_eq!(store.chatbot(organization, ours.id).await?.provider, None);
+    let chatbot = store.chatbot(organization, ours.id).await?;
+    assert_eq!(chatbot.models, ModelSettings::default());
     Ok(())
 }
 

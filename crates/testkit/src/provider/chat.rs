@@ -1,25 +1,34 @@
-//! Chat answers as OpenAI writes them, whole or broken as scripted.
+//! Chat answers in a provider's own dialect, whole or broken as scripted.
 
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::Response;
 use futures_util::stream;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 
+use super::dialect::{Call, Dialect, Said, words};
 use super::{Script, Watch, hang};
+
+/// A request for an answer, as far as its address and body tell.
+pub(super) struct Asked<'a> {
+    pub dialect: Dialect,
+    pub streamed: bool,
+    pub model: &'a str,
+    pub request: &'a Value,
+}
 
 /// Answers a chat request by its script.
 pub(super) async fn reply(
     watch: Watch,
     script: Script,
-    request: &Value,
+    asked: &Asked<'_>,
     mut released: watch::Receiver<usize>,
 ) -> Response {
     let script = match script {
         Script::Error(reply) => {
             watch.finished();
-            return reply.into_response();
+            return reply.into_response(asked.dialect);
         }
         Script::HangBeforeAnswer => {
             hang(&mut released).await;
@@ -29,10 +38,10 @@ pub(super) async fn reply(
     };
     let content_type = match &script {
         Script::Raw { content_type, .. } => content_type.clone(),
-        _ if request["stream"] == true => "text/event-stream".to_owned(),
+        _ if asked.streamed => "text/event-stream".to_owned(),
         _ => "application/json".to_owned(),
     };
-    let steps = steps(script, request);
+    let steps = steps(script, asked);
     let body = match complete(&steps) {
         // Known as a whole: one write, no state to carry.
         Some(whole) if content_type == "application/json" => {
@@ -92,16 +101,17 @@ fn played(
     })
 }
 
-fn steps(script: Script, request: &Value) -> Vec<Step> {
-    let answer = Answer::new(request);
+fn steps(script: Script, asked: &Asked<'_>) -> Vec<Step> {
+    let answer = Answer::new(asked);
     match script {
         Script::Echo => {
-            let text = last_user_message(request);
+            let text = last_user_message(asked);
             let words = text.split_inclusive(' ').count();
             answer.whole(&text, words)
         }
         Script::Text { text, deltas } => answer.whole(&text, deltas),
         Script::Empty => answer.whole("", 0),
+        Script::Calls { text, calls } => Answer { calls, ..answer }.whole(&text, 1),
         Script::HangAfter { text } => {
             let mut steps = answer.part(&text);
             steps.push(Step::Hang);
@@ -132,18 +142,18 @@ fn steps(script: Script, request: &Value) -> Vec<Step> {
             })
             .collect(),
         Script::ErrorAfter { text, message } => {
-            let error = json!({ "error": { "message": message, "type": "mock_error" } });
-            if answer.streamed {
+            let dialect = asked.dialect;
+            if asked.streamed {
                 let mut steps = answer.begun(&text);
-                steps.push(event(&error.to_string()));
+                steps.push(Step::Send(dialect.error_event(&message)));
                 steps
             } else {
-                vec![Step::Send(error.to_string().into())]
+                vec![Step::Send(dialect.error(500, &message).to_string().into())]
             }
         }
         Script::MalformedAfter { text } => {
             let mut steps = answer.begun(&text);
-            steps.push(event("{\"choices\": [{]}"));
+            steps.push(Step::Send(asked.dialect.malformed_event()));
             steps
         }
         Script::Raw { pieces, .. } => pieces
@@ -156,139 +166,85 @@ fn steps(script: Script, request: &Value) -> Vec<Step> {
 
 /// Writes the answer to one request.
 struct Answer<'a> {
-    model: &'a str,
-    streamed: bool,
+    asked: &'a Asked<'a>,
+    calls: Vec<Call>,
     include_usage: bool,
     input_tokens: usize,
 }
 
 impl<'a> Answer<'a> {
-    fn new(request: &'a Value) -> Self {
-        let messages = request["messages"].as_array();
+    fn new(asked: &'a Asked<'a>) -> Self {
+        let conversation = asked.dialect.conversation(asked.request);
         Self {
-            model: request["model"].as_str().unwrap_or("mock-chat"),
-            streamed: request["stream"] == true,
-            include_usage: request["stream_options"]["include_usage"] == true,
-            input_tokens: messages
-                .into_iter()
-                .flatten()
-                .map(|message| words(&text_of(&message["content"])))
-                .sum(),
+            asked,
+            calls: Vec::new(),
+            include_usage: asked.request["stream_options"]["include_usage"] == true,
+            input_tokens: conversation.iter().map(|(_, text)| words(text)).sum(),
+        }
+    }
+
+    fn said<'b>(&'b self, text: &'b str) -> Said<'b> {
+        Said {
+            text,
+            calls: &self.calls,
+            model: self.asked.model,
+            input_tokens: self.input_tokens,
         }
     }
 
     fn whole(&self, text: &str, deltas: usize) -> Vec<Step> {
-        if !self.streamed {
-            return vec![Step::Send(self.document(text))];
+        let (dialect, said) = (self.asked.dialect, self.said(text));
+        if !self.asked.streamed {
+            return vec![Step::Send(dialect.document(&said))];
         }
-        let mut steps = vec![self.chunk(&json!({ "role": "assistant", "content": "" }), None)];
-        for piece in pieces(text, deltas) {
-            steps.push(self.chunk(&json!({ "content": piece }), None));
-        }
-        steps.extend(self.end(text));
-        steps
+        let mut events = dialect.begin(&said);
+        let pieces = pieces(text, deltas).into_iter();
+        events.extend(pieces.map(|piece| dialect.text(&said, &piece)));
+        events.extend(dialect.calls(&said));
+        events.extend(dialect.end(&said, self.include_usage));
+        events.into_iter().map(Step::Send).collect()
     }
 
     /// The beginning of an answer that goes no further than `text`.
     fn part(&self, text: &str) -> Vec<Step> {
-        if self.streamed {
+        if self.asked.streamed {
             return self.begun(text);
         }
         // Cut within the text, so that what is left is no JSON.
-        let document = self.document(text);
+        let document = self.asked.dialect.document(&self.said(text));
         vec![Step::Send(document.slice(..document.len() / 2))]
     }
 
     fn begun(&self, text: &str) -> Vec<Step> {
-        let mut steps = Vec::new();
-        if self.streamed && !text.is_empty() {
-            steps.push(self.chunk(&json!({ "role": "assistant", "content": text }), None));
+        if !self.asked.streamed || text.is_empty() {
+            return Vec::new();
         }
-        steps
+        vec![Step::Send(self.asked.dialect.text(&self.said(text), text))]
     }
 
     /// What follows the text of a whole answer, or the other half of a document.
     fn end(&self, text: &str) -> Vec<Step> {
-        if !self.streamed {
-            let document = self.document(text);
+        let (dialect, said) = (self.asked.dialect, self.said(text));
+        if !self.asked.streamed {
+            let document = dialect.document(&said);
             return vec![Step::Send(document.slice(document.len() / 2..))];
         }
-        let mut steps = vec![self.chunk(&json!({}), Some("stop"))];
-        if self.include_usage {
-            let usage = json!({
-                "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0,
-                "model": self.model, "choices": [], "usage": self.usage(text),
-            });
-            steps.push(event(&usage.to_string()));
-        }
-        steps.push(event("[DONE]"));
-        steps
-    }
-
-    fn chunk(&self, delta: &Value, finish_reason: Option<&str>) -> Step {
-        let chunk = json!({
-            "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0,
-            "model": self.model,
-            "choices": [{ "index": 0, "delta": delta, "finish_reason": finish_reason }],
-        });
-        event(&chunk.to_string())
-    }
-
-    fn document(&self, text: &str) -> Bytes {
-        json!({
-            "id": "chatcmpl-mock", "object": "chat.completion", "created": 0,
-            "model": self.model,
-            "choices": [{
-                "index": 0,
-                "message": { "role": "assistant", "content": text },
-                "finish_reason": "stop",
-            }],
-            "usage": self.usage(text),
-        })
-        .to_string()
-        .into()
-    }
-
-    fn usage(&self, text: &str) -> Value {
-        let output = words(text);
-        json!({
-            "prompt_tokens": self.input_tokens,
-            "completion_tokens": output,
-            "total_tokens": self.input_tokens + output,
-        })
+        let events = dialect.end(&said, self.include_usage).into_iter();
+        events.map(Step::Send).collect()
     }
 }
 
-fn event(data: &str) -> Step {
-    Step::Send(format!("data: {data}\n\n").into())
-}
-
-fn last_user_message(request: &Value) -> String {
-    let messages = request["messages"].as_array();
-    messages
-        .into_iter()
-        .flatten()
-        .rev()
-        .find(|message| message["role"] == "user")
-        .map(|message| text_of(&message["content"]))
+fn last_user_message(asked: &Asked<'_>) -> String {
+    let conversation = asked.dialect.conversation(asked.request).into_iter();
+    let mut of_user = conversation.filter(|(role, _)| role == "user");
+    of_user
+        .next_back()
+        .map(|(_, text)| text)
         .unwrap_or_default()
 }
 
-/// What a message says: a string, or the first text among its parts.
-pub(super) fn text_of(content: &Value) -> String {
-    let parts = content.as_array();
-    let part = parts.and_then(|parts| parts.iter().find(|part| part["type"] == "text"));
-    let text = part.map_or(content, |part| &part["text"]);
-    text.as_str().unwrap_or_default().to_owned()
-}
-
-/// Words stand for tokens here: they can be counted by eye in a test.
-fn words(text: &str) -> usize {
-    text.split_whitespace().count()
-}
-
 /// `text` in at most `count` pieces of about equal length.
-fn pieces(text: &str, count: usize) -> Vec<String> {
+pub(super) fn pieces(text: &str, count: usize) -> Vec<String> {
     let characters: Vec<char> = text.chars().collect();
     let size = characters.len().div_ceil(count.max(1)).max(1);
     characters

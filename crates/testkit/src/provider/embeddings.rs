@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::dialect::Dialect;
 use super::{EMBEDDING_DIMENSION, EmbeddingScript, hang, json_response};
 
 /// The vector given to `text`: the sum of its words' directions, scaled to length 1; all zeros for
@@ -33,7 +34,7 @@ pub(super) async fn reply(
     mut released: watch::Receiver<usize>,
 ) -> Response {
     let script = match script {
-        EmbeddingScript::Error(reply) => return reply.into_response(),
+        EmbeddingScript::Error(reply) => return reply.into_response(Dialect::OpenAi),
         EmbeddingScript::Hang => {
             hang(&mut released).await;
             EmbeddingScript::Vectors

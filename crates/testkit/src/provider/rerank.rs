@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::dialect::Dialect;
 use super::{RerankScript, hang, json_response};
 
 /// Answers a rerank request by its script.
@@ -16,7 +17,7 @@ pub(super) async fn reply(
     mut released: watch::Receiver<usize>,
 ) -> Response {
     match script {
-        RerankScript::Error(reply) => return reply.into_response(),
+        RerankScript::Error(reply) => return reply.into_response(Dialect::OpenAi),
         RerankScript::Hang => hang(&mut released).await,
         _ => {}
     }

@@ -2,8 +2,10 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::json;
 
+use serde_json::Value;
+
+use super::dialect::Dialect;
 use super::json_response;
 
 /// What to answer to a chat request. Where the request doesn't ask for a stream, the answer is one
@@ -18,6 +20,14 @@ pub enum Script {
         text: String,
         /// In how many pieces.
         deltas: usize,
+    },
+    /// Says `text`, then calls tools: their names, and the arguments as they are written, be they
+    /// JSON or not.
+    Calls {
+        /// What to say before.
+        text: String,
+        /// Name and arguments of each call.
+        calls: Vec<(String, String)>,
     },
     /// Answers with an error status.
     Error(ErrorReply),
@@ -117,7 +127,7 @@ pub enum RerankScript {
     Hang,
 }
 
-/// An answer with an error status and an OpenAI-like body.
+/// An answer with an error status, its body as the provider that is spoken to writes one.
 #[derive(Debug, Clone)]
 pub struct ErrorReply {
     /// The status.
@@ -126,6 +136,8 @@ pub struct ErrorReply {
     pub message: String,
     /// Headers, such as `retry-after`.
     pub headers: Vec<(String, String)>,
+    /// The whole body, in place of the usual one.
+    pub body: Option<Value>,
 }
 
 impl Script {
@@ -150,6 +162,7 @@ impl ErrorReply {
             status,
             message: message.into(),
             headers: Vec::new(),
+            body: None,
         }
     }
 
@@ -159,11 +172,10 @@ impl ErrorReply {
         self
     }
 
-    pub(super) fn into_response(self) -> Response {
+    pub(super) fn into_response(self, dialect: Dialect) -> Response {
         let status = StatusCode::from_u16(self.status).expect("a script names a valid status");
-        let body = json!({
-            "error": { "message": self.message, "type": "mock_error", "param": null, "code": null },
-        });
+        let usual = || dialect.error(self.status, &self.message);
+        let body = self.body.clone().unwrap_or_else(usual);
         let mut response = json_response(status, &body);
         for (name, value) in self.headers {
             let name: axum::http::HeaderName = name.parse().expect("a script names valid headers");
