@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod chat;
+mod chunks;
 mod corpus;
 mod http;
 mod ingest;
@@ -26,7 +27,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-const NAMES: [&str; 6] = ["start", "query", "chat", "ingest", "web", "retrieval"];
+const NAMES: [&str; 7] = [
+    "start",
+    "query",
+    "chat",
+    "ingest",
+    "web",
+    "retrieval",
+    "chunks",
+];
 
 const HELP: &str = "\
 Measure the hot paths and print a table.
@@ -39,6 +48,7 @@ Usage: cargo xtask bench [name…]      all of them where none is named
   ingest     how long after an upload's answer a file is found
   web        the console's weight and first paint in Chromium; memory of a thousand visitors' open streams
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
+  chunks     how much of an answer reaches the model by size of chunks, on chunk_en there
 ";
 
 fn main() -> ExitCode {
@@ -79,6 +89,7 @@ async fn run(arguments: &[String]) -> Result<()> {
             "chat" => chat::run(&binary()?).await?.print(),
             "ingest" => ingest::run(&binary()?).await?.print(),
             "web" => web::run(&binary()?).await?.print(),
+            "chunks" => chunks::run()?,
             _ => retrieval::run().await?,
         }
     }

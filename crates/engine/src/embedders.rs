@@ -7,16 +7,19 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use okra_ai::embed::Embedder;
 use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
 use okra_ai::embed::static_model::{SPACE as STATIC_SPACE, StaticEmbedder};
 use okra_ai::embed::transformer::{ModelError, TransformerEmbedder};
+use okra_ai::embed::{Embedder, Purpose};
+use okra_ai::error::ProviderError;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::embedder::{EmbedderChoice, Serving};
 use okra_domain::error::Result;
 use okra_domain::provider::Provider;
 use okra_domain::{Error, ErrorKind, OrganizationId};
 use okra_search::Fusion;
+use okra_search::calibration::{self, Unrelated};
+use tokio::sync::OnceCell;
 
 use crate::Engine;
 use crate::fetch::Gate;
@@ -32,16 +35,18 @@ const TRANSFORMER: &str = "transformer:";
 pub struct Embedding {
     /// Makes the vectors.
     pub embedder: Arc<dyn Embedder>,
-    /// Weighs them against the words.
-    pub fusion: Fusion,
+    /// Weighs an embedder of its sort against the words.
+    sort: Fusion,
+    /// Weighs this one, once its cosines are measured.
+    measured: Arc<OnceCell<Fusion>>,
 }
 
 impl Embedding {
     /// The model that is built in.
     pub fn built_in() -> Self {
         Self {
-            embedder: Arc::new(StaticEmbedder::built_in()),
-            fusion: Fusion::static_english(),
+            measured: Arc::new(OnceCell::new_with(Some(Fusion::static_english()))),
+            ..Self::unmeasured(StaticEmbedder::built_in(), Fusion::static_english())
         }
     }
 
@@ -49,23 +54,58 @@ impl Embedding {
     pub fn endpoint(config: OpenAiEmbedderConfig) -> Result<Self> {
         let embedder = OpenAiEmbedder::new(config);
         let embedder = embedder.map_err(|error| Error::invalid_field("base_url", error.message))?;
-        Ok(Self {
-            embedder: Arc::new(embedder),
-            fusion: Fusion::transformer(),
-        })
+        Ok(Self::unmeasured(embedder, Fusion::transformer()))
     }
 
     /// The transformer `model` in the folder `models`. Reads its weights: call it where blocking is
     /// fine.
     pub fn transformer(models: &Path, model: &str) -> Result<Self, ModelError> {
         let transformer = TransformerEmbedder::open(&models.join(model), model)?;
-        Ok(Self {
-            fusion: match transformer.english_only() {
-                true => Fusion::transformer_english(),
-                false => Fusion::transformer(),
-            },
-            embedder: Arc::new(transformer),
-        })
+        let sort = match transformer.english_only() {
+            true => Fusion::transformer_english(),
+            false => Fusion::transformer(),
+        };
+        Ok(Self::unmeasured(transformer, sort))
+    }
+
+    /// An embedder of this sort whose cosines are measured when they are first needed.
+    pub fn unmeasured(embedder: impl Embedder + 'static, sort: Fusion) -> Self {
+        Self {
+            embedder: Arc::new(embedder),
+            sort,
+            measured: Arc::default(),
+        }
+    }
+
+    /// How its cosine is weighed. The first call embeds the texts of [`calibration`], some sixty short ones, to see
+    /// where its cosines lie; they are the same for as long as the process runs.
+    pub async fn fusion(&self) -> std::result::Result<Fusion, ProviderError> {
+        let measure = || async {
+            let texts =
+                |them: &[&str]| -> Vec<String> { them.iter().map(|it| (*it).to_owned()).collect() };
+            let (questions, passages) = (
+                texts(&calibration::QUESTIONS),
+                texts(&calibration::PASSAGES),
+            );
+            if !passages.iter().all(|text| self.embedder.understands(text)) {
+                // A model of other languages: nothing is known of its cosines.
+                return Ok(self.sort);
+            }
+            let questions = self.embedder.embed(&questions, Purpose::Query).await?;
+            let passages = self.embedder.embed(&passages, Purpose::Document).await?;
+            Ok(match Unrelated::measure(&questions, &passages) {
+                Some(unrelated) => self.sort.calibrated(unrelated),
+                None => {
+                    let space = self.embedder.space();
+                    tracing::warn!(
+                        space,
+                        "an embedder tells no texts apart; words alone are searched for"
+                    );
+                    Fusion::lexical_only()
+                }
+            })
+        };
+        self.measured.get_or_try_init(measure).await.copied()
     }
 }
 
@@ -88,7 +128,7 @@ pub struct Embedders {
 }
 
 /// A transformer that is loaded once, however many ask for it.
-type Loading = Arc<tokio::sync::OnceCell<Embedding>>;
+type Loading = Arc<OnceCell<Embedding>>;
 
 /// Address, key and model.
 type EndpointKey = (String, Option<String>, String);
@@ -275,7 +315,11 @@ impl Engine {
     /// Loads the server's transformer, where it has one, so that no question has to wait for it.
     pub async fn warm_up(&self) {
         // A model that cannot be loaded is logged there, and told of where it is needed.
-        let _ = self.parts.embedders.of(None).await;
+        if let Ok(embedding) = self.parts.embedders.of(None).await
+            && let Err(error) = embedding.fusion().await
+        {
+            tracing::warn!(%error, "the embedder's cosines were not measured; the first question tries again");
+        }
     }
 
     /// Has vectors made wherever the server's embedder is not the one that made them; gives for how

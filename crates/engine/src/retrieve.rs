@@ -154,10 +154,11 @@ impl Engine {
             return (None, None);
         }
         let texts = [query.to_owned()];
-        match embedding.embedder.embed(&texts, Purpose::Query).await {
-            Ok(mut vectors) => {
+        let vectors = embedding.embedder.embed(&texts, Purpose::Query);
+        match tokio::try_join!(vectors, embedding.fusion()) {
+            Ok((mut vectors, fusion)) => {
                 let vector = vectors.pop().filter(|v| v.iter().any(|x| *x != 0.0));
-                (vector.map(|vector| (vector, embedding.fusion)), None)
+                (vector.map(|vector| (vector, fusion)), None)
             }
             Err(error) => (None, Some(unembedded(&error.message))),
         }

@@ -1,5 +1,7 @@
 //! How the lexical score and the cosine make one score, and what that score means.
 
+use crate::calibration::{MINILM, Unrelated};
+
 /// Weighs the lexical score against an embedder's cosine and reads the sum as a probability.
 ///
 /// The weights and curves were fitted on public retrieval sets in English and Korean, with questions that no passage
@@ -7,6 +9,30 @@
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fusion {
     embedder: Embedder,
+    unit: Unit,
+}
+
+/// What brings an embedder's cosines to the scale of the one that weights and curves were fitted with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Unit {
+    factor: f32,
+    shift: f32,
+}
+
+impl Unit {
+    const OWN: Self = Self {
+        factor: 1.0,
+        shift: 0.0,
+    };
+
+    /// A cosine is as many deviations above the mean of unrelated texts as it was.
+    fn of(unrelated: Unrelated) -> Self {
+        let factor = MINILM.deviation / unrelated.deviation;
+        Self {
+            factor,
+            shift: MINILM.mean - unrelated.mean * factor,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,32 +46,40 @@ enum Embedder {
 impl Fusion {
     /// No embedder: vectors are ignored.
     pub const fn lexical_only() -> Self {
-        Self {
-            embedder: Embedder::None,
-        }
+        Self::of(Embedder::None)
     }
 
     /// The built-in static embedder. It knows English: where a question shows another language, its vector is
     /// ignored, because it would do more harm than good.
     pub const fn static_english() -> Self {
-        Self {
-            embedder: Embedder::StaticEnglish,
-        }
+        Self::of(Embedder::StaticEnglish)
     }
 
     /// A sentence transformer that knows English alone, such as all-MiniLM-L6-v2: where a question shows another
     /// language, its vector is ignored.
     pub const fn transformer_english() -> Self {
-        Self {
-            embedder: Embedder::TransformerEnglish,
-        }
+        Self::of(Embedder::TransformerEnglish)
     }
 
     /// A sentence transformer of the all-MiniLM-L6-v2 class or better. The default of embedders that nothing is
-    /// known of.
+    /// known of; their cosines had better be [calibrated](Fusion::calibrated).
     pub const fn transformer() -> Self {
+        Self::of(Embedder::Transformer)
+    }
+
+    const fn of(embedder: Embedder) -> Self {
         Self {
-            embedder: Embedder::Transformer,
+            embedder,
+            unit: Unit::OWN,
+        }
+    }
+
+    /// The same for an embedder whose cosines of unrelated texts are these: its cosines are counted in their
+    /// deviations, so that the weights and the curve of a transformer hold for it.
+    pub fn calibrated(self, unrelated: Unrelated) -> Self {
+        Self {
+            unit: Unit::of(unrelated),
+            ..self
         }
     }
 
@@ -67,9 +101,9 @@ impl Fusion {
             embedder => embedder,
         };
         let (lexical_weight, curve) = match embedder {
-            Embedder::StaticEnglish => (STATIC_LEXICAL_WEIGHT, STATIC_CURVE),
+            Embedder::StaticEnglish => (STATIC_WEIGHT.at(question.words), STATIC_CURVE),
             Embedder::Transformer | Embedder::TransformerEnglish => {
-                (TRANSFORMER_LEXICAL_WEIGHT, TRANSFORMER_CURVE)
+                (TRANSFORMER_WEIGHT.at(question.words), TRANSFORMER_CURVE)
             }
             Embedder::None if question.latin => (1.0, LATIN_CURVE),
             Embedder::None => (1.0, OTHER_CURVE),
@@ -77,14 +111,17 @@ impl Fusion {
         Scoring {
             lexical_weight,
             curve,
+            unit: self.unit,
         }
     }
 }
 
-/// What a question shows that its scoring hangs on.
+/// What a question and the passages show that its scoring hangs on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shown {
     pub(crate) has_vector: bool,
+    /// Words of a passage on average, stop words left out.
+    pub(crate) words: f32,
     /// Whether it is mostly in Latin letters.
     pub(crate) latin: bool,
     /// Whether it is in Latin letters and not in English.
@@ -96,6 +133,7 @@ pub(crate) struct Shown {
 pub(crate) struct Scoring {
     lexical_weight: f32,
     curve: &'static Curve,
+    unit: Unit,
 }
 
 impl Scoring {
@@ -108,7 +146,8 @@ impl Scoring {
     /// score alone.
     #[inline]
     pub(crate) fn score(&self, lexical: f32, cosine: f32) -> f32 {
-        let both = self.lexical_weight * lexical + (1.0 - self.lexical_weight) * cosine;
+        let known = cosine * self.unit.factor + self.unit.shift;
+        let both = self.lexical_weight * lexical + (1.0 - self.lexical_weight) * known;
         if cosine.is_nan() { lexical } else { both }
     }
 
@@ -137,8 +176,36 @@ impl Scoring {
     }
 }
 
-const STATIC_LEXICAL_WEIGHT: f32 = 0.65;
-const TRANSFORMER_LEXICAL_WEIGHT: f32 = 0.5;
+/// The weight of the lexical score, the cosine's being what is left to one.
+///
+/// It hangs on how long the passages are. A passage of many words has most of a question's if it answers it; one that
+/// is a question or a sentence itself says the same in other words, and its meaning is undiluted by anything else.
+struct Weight {
+    passages: f32,
+    phrases: f32,
+}
+
+const STATIC_WEIGHT: Weight = Weight {
+    passages: 0.65,
+    phrases: 0.35,
+};
+const TRANSFORMER_WEIGHT: Weight = Weight {
+    passages: 0.5,
+    phrases: 0.35,
+};
+
+/// Words of a phrase, stop words left out, and those of the shortest passage. In between the weight changes with the
+/// number of words.
+const PHRASE: f32 = 5.0;
+const PASSAGE: f32 = 20.0;
+
+impl Weight {
+    /// The weight where passages have so many words on average.
+    fn at(&self, words: f32) -> f32 {
+        let share = ((words - PHRASE) / (PASSAGE - PHRASE)).clamp(0.0, 1.0);
+        self.phrases + share * (self.passages - self.phrases)
+    }
+}
 
 /// The similarity that all curves give to the score at which to refuse, so that callers need one number.
 const ANSWERABLE: f32 = 0.4;
@@ -165,11 +232,11 @@ const STATIC_CURVE: &Curve = &[
     (0.0, 0.0), (0.27, 0.02), (0.408, ANSWERABLE), (0.55, 0.55), (0.65, 0.72), (0.75, 0.77), (0.85, 0.84),
     (0.95, 0.93), (1.15, 0.97), (1.85, 1.0),
 ];
-/// Scores that a transformer has a share in.
+/// Scores that a transformer has a share in, its cosines counted as all-MiniLM-L6-v2's.
 #[rustfmt::skip]
 const TRANSFORMER_CURVE: &Curve = &[
-    (0.0, 0.0), (0.25, 0.05), (0.402, ANSWERABLE), (0.45, 0.62), (0.55, 0.77), (0.65, 0.88), (0.85, 0.94),
-    (1.1, 0.98), (1.3, 0.99), (1.6, 1.0),
+    (0.0, 0.0), (0.25, 0.03), (0.414, ANSWERABLE), (0.475, 0.5), (0.525, 0.6), (0.575, 0.71), (0.625, 0.8), (0.725, 0.89),
+    (0.85, 0.95), (1.6, 1.0),
 ];
 
 #[cfg(test)]
@@ -182,6 +249,7 @@ mod tests {
             let scoring = Scoring {
                 lexical_weight: 0.5,
                 curve,
+                unit: Unit::OWN,
             };
             assert!(
                 curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1),
@@ -197,9 +265,40 @@ mod tests {
     }
 
     #[test]
+    fn cosines_count_in_the_deviations_of_unrelated_texts() {
+        let question = Shown {
+            has_vector: true,
+            words: 60.0,
+            latin: true,
+            other_latin_language: false,
+        };
+        let plain = Fusion::transformer().scoring(&question);
+        // Unrelated texts at .7, with half of the deviation.
+        let high = Unrelated {
+            mean: 0.7,
+            deviation: MINILM.deviation / 2.0,
+        };
+        let high = Fusion::transformer().calibrated(high).scoring(&question);
+        for (cosine, same) in [(MINILM.mean, 0.7), (MINILM.mean + 0.4, 0.9)] {
+            let (expected, got) = (plain.score(0.3, cosine), high.score(0.3, same));
+            assert!((expected - got).abs() < 1e-6, "{got} is not {expected}");
+        }
+        assert_eq!(high.score(0.3, f32::NAN), 0.3);
+        let same = Fusion::transformer_english().calibrated(MINILM);
+        assert_eq!(same.scoring(&question).score(0.3, 0.5), 0.4);
+    }
+
+    #[test]
+    fn words_weigh_less_where_passages_are_phrases() {
+        let weights = [1.0, 5.0, 12.5, 20.0, 200.0].map(|words| STATIC_WEIGHT.at(words));
+        assert_eq!(weights, [0.35, 0.35, 0.5, 0.65, 0.65]);
+    }
+
+    #[test]
     fn a_vector_counts_where_the_embedder_knows_the_language() {
         let question = |has_vector, latin, other_latin_language| Shown {
             has_vector,
+            words: 60.0,
             latin,
             other_latin_language,
         };

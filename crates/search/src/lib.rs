@@ -6,10 +6,12 @@
 //! The engine builds an index from the store's passages and keeps it current; nothing here reads a file, a database
 //! or the network, and nothing fails: any text is a valid document and a valid query.
 //!
-//! [`eval`] measures rankings on sets of judged questions.
+//! [`calibration`] brings the cosines of any embedder to one scale; [`eval`] measures rankings on sets of judged
+//! questions.
 
 mod analysis;
 mod bits;
+pub mod calibration;
 pub mod eval;
 mod fusion;
 mod hash;

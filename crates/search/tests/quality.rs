@@ -18,7 +18,7 @@ const BARS: [(&str, f64); 20] = [
     ("faq_docs_en", 0.640),
     ("banking77_en", 0.602),
     ("xquad_de", 0.957),
-    ("faq_docs_de", 0.595),
+    ("faq_docs_de", 0.612),
     ("korquad_ko", 0.956),
     ("faq_docs_ko", 0.681),
     ("parakqc_ko", 0.927),

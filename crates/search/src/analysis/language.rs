@@ -65,6 +65,23 @@ impl Language {
     }
 }
 
+impl Language {
+    /// Whether it writes as one word what others write as several: by compounds, or by one ending after another.
+    pub(crate) fn builds_long_words(self) -> bool {
+        matches!(
+            self,
+            Self::German
+                | Self::Dutch
+                | Self::Swedish
+                | Self::Danish
+                | Self::Norwegian
+                | Self::Finnish
+                | Self::Hungarian
+                | Self::Turkish
+        )
+    }
+}
+
 /// What the words read so far say about their language.
 #[derive(Default)]
 pub(crate) struct Evidence {

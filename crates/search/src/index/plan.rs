@@ -33,6 +33,12 @@ const OTHER_GRAMS: Grams = Grams {
     doubt: 8.0,
 };
 
+/// A long word is many words; its pieces are what a question shares with it.
+const LONG_WORD_GRAMS: Grams = Grams {
+    weight: 0.8,
+    doubt: 8.0,
+};
+
 /// BM25's saturation and length normalization, at the values of the literature.
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
@@ -79,6 +85,7 @@ impl Plan {
             .map(|leg| weighted_by_rarity(index, leg, &reading.terms[leg as usize]));
         let grams = match reading.shown {
             Some(Language::English) => ENGLISH_GRAMS,
+            Some(language) if language.builds_long_words() => LONG_WORD_GRAMS,
             _ => OTHER_GRAMS,
         };
         let shares = shares(&legs, grams.weight);
@@ -96,6 +103,7 @@ impl Plan {
         Self {
             scoring: query.fusion.scoring(&Shown {
                 has_vector: query.vector.is_some(),
+                words: average_length(&index.parts, Leg::Words),
                 latin: reading.latin,
                 other_latin_language: reading
                     .shown
@@ -112,12 +120,7 @@ pub(super) type Shares = [Vec<f32>; 2];
 
 /// The shares of each part's documents: they hang on the documents' lengths and the average of all, not on a question.
 pub(super) fn shares_of_parts(parts: &[Part]) -> Vec<Shares> {
-    let live: u64 = parts.iter().map(|part| u64::from(part.live)).sum();
-    let slope = [Leg::Words, Leg::Grams].map(|leg| {
-        let total: u64 = parts.iter().map(|part| part.lengths[leg as usize]).sum();
-        let average = (total as f64 / live.max(1) as f64).max(1.0) as f32;
-        K1 * B / average
-    });
+    let slope = [Leg::Words, Leg::Grams].map(|leg| K1 * B / average_length(parts, leg).max(1.0));
     let of_part = |part: &Part| {
         [Leg::Words, Leg::Grams].map(|leg| {
             let slope = slope[leg as usize];
@@ -129,6 +132,13 @@ pub(super) fn shares_of_parts(parts: &[Part]) -> Vec<Shares> {
         })
     };
     parts.iter().map(of_part).collect()
+}
+
+/// Terms that a live document has of a leg, on average.
+fn average_length(parts: &[Part], leg: Leg) -> f32 {
+    let live: u64 = parts.iter().map(|part| u64::from(part.live)).sum();
+    let total: u64 = parts.iter().map(|part| part.lengths[leg as usize]).sum();
+    (total as f64 / live.max(1) as f64) as f32
 }
 
 /// A leg's terms with their inverse document frequency for weight, rarest first, the most telling only.
