@@ -19,6 +19,28 @@ macro_rules! select_messages {
     };
 }
 
+/// Makes a message its session's last; gives a row of the session's `$columns`.
+macro_rules! touch {
+    ($tx:expr, $chatbot:expr, $message:expr, $columns:expr) => {{
+        let message: &Message = $message;
+        let values = params![
+            message.id.0,
+            message.content.as_str(),
+            message.sender_type.as_str(),
+            message.created_at,
+            message.session_id.0,
+            $chatbot.0,
+        ];
+        let sql = concat!(
+            "UPDATE sessions SET last_message_id = $1, last_message_content = $2, \
+             last_message_sender = $3, updated_at = $4 WHERE id = $5 AND chatbot_id = $6 RETURNING ",
+            $columns
+        );
+        let touched = $tx.fetch_optional(sql, values).await?;
+        touched.ok_or_else(|| Error::not_found("conversation"))?
+    }};
+}
+
 mod listing;
 mod queue;
 mod visitors;
@@ -217,7 +239,7 @@ impl Write {
                 answer,
                 facts,
             } => {
-                let row = touch(tx, *chatbot, answer).await?;
+                let row = touch!(tx, *chatbot, answer, "platform");
                 let platform: String = row.get("platform")?;
                 let of_visitor = platform != PLAYGROUND;
                 let counted = Counted {
@@ -253,7 +275,7 @@ async fn open(
         } => upsert(tx, chatbot, (platform, token), profile, &message).await?,
         SessionKey::Id(id) => {
             message.session_id = *id;
-            read_session(&touch(tx, chatbot, &message).await?)?
+            read_session(&touch!(tx, chatbot, &message, session_columns!()))?
         }
     };
     message.session_id = session.id;
@@ -316,27 +338,6 @@ async fn upsert(
     match tx.fetch_optional(sql, values).await? {
         Some(row) => read_session(&row),
         None => Err(Error::not_found("chatbot")),
-    }
-}
-
-/// Makes the message its session's last; gives the session's columns.
-async fn touch(tx: &mut Tx, chatbot: ChatbotId, message: &Message) -> Result<Row> {
-    let sql = concat!(
-        "UPDATE sessions SET last_message_id = $1, last_message_content = $2, \
-         last_message_sender = $3, updated_at = $4 WHERE id = $5 AND chatbot_id = $6 RETURNING ",
-        session_columns!()
-    );
-    let values = params![
-        message.id.0,
-        message.content.as_str(),
-        message.sender_type.as_str(),
-        message.created_at,
-        message.session_id.0,
-        chatbot.0,
-    ];
-    match tx.fetch_optional(sql, values).await? {
-        Some(row) => Ok(row),
-        None => Err(Error::not_found("conversation")),
     }
 }
 

@@ -20,9 +20,14 @@ const MOST: usize = 64;
 /// The writes that wait. Shared by the clones of a store.
 #[derive(Default)]
 pub(crate) struct Queue {
-    waiting: Mutex<Vec<Waiting>>,
-    /// Held by the one transaction under way.
-    writing: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    /// Whether a task is making them.
+    writing: bool,
 }
 
 struct Waiting {
@@ -38,43 +43,86 @@ impl Queue {
             return alone(db, &write).await;
         }
         let (reply, answer) = oneshot::channel();
-        self.lock().push(Waiting { write, reply });
-        let (queue, db) = (self.clone(), db.clone());
-        // A task of its own: the writes of others must not end with the request that happened to
-        // carry them.
-        tokio::spawn(async move { queue.write_some(&db).await });
+        let writing = {
+            let mut state = self.lock();
+            state.waiting.push(Waiting { write, reply });
+            std::mem::replace(&mut state.writing, true)
+        };
+        if !writing {
+            // A task of its own: the writes of others must not end with the request that happened
+            // to come first.
+            let writer = Writer {
+                queue: self.clone(),
+                ended: false,
+            };
+            let db = db.clone();
+            tokio::spawn(async move { writer.run(&db).await });
+        }
         let lost = |error| Error::internal("a turn was not written", error);
         answer.await.map_err(lost)?
     }
 
-    /// Makes the writes that wait by now; none where an earlier call took them along.
-    async fn write_some(&self, db: &Db) {
-        let _writing = self.writing.lock().await;
-        let some: Vec<Waiting> = {
-            let mut waiting = self.lock();
-            let count = waiting.len().min(MOST);
-            waiting.drain(..count).collect()
-        };
-        let together = match some.len() {
-            0 | 1 => None,
-            // Where it fails, one of them cannot be made. Nothing is written then, and each is
-            // tried alone, so that the error reaches the one whose it is.
-            _ => together(db, &some).await.ok(),
-        };
-        let mut results = together.into_iter().flatten();
-        for Waiting { write, reply } in some {
-            let result = match results.next() {
-                Some(result) => Ok(result),
-                None => alone(db, &write).await,
+    /// A poisoned lock guards a list that is whole between any two of its calls.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that makes the writes of a queue; there is at most one.
+struct Writer {
+    queue: Arc<Queue>,
+    /// Whether it has made way for the next one.
+    ended: bool,
+}
+
+impl Writer {
+    /// Makes writes until none waits.
+    async fn run(mut self, db: &Db) {
+        loop {
+            // Whoever is about to write joins this transaction; where nobody is, this costs nothing.
+            tokio::task::yield_now().await;
+            let some: Vec<Waiting> = {
+                let mut state = self.queue.lock();
+                let count = state.waiting.len().min(MOST);
+                if count == 0 {
+                    state.writing = false;
+                    self.ended = true;
+                    return;
+                }
+                state.waiting.drain(..count).collect()
             };
-            // Who stopped waiting needs no answer.
-            let _ = reply.send(result);
+            write_some(db, some).await;
         }
     }
+}
 
-    /// A poisoned lock guards a list that is whole between any two of its calls.
-    fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Writer {
+    /// Where the task ends before its work (a panic, the runtime's end), those who wait learn of it
+    /// by their replies, which are dropped, and the next write begins anew.
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut state = self.queue.lock();
+            state.writing = false;
+            state.waiting.clear();
+        }
+    }
+}
+
+async fn write_some(db: &Db, some: Vec<Waiting>) {
+    let together = match some.len() {
+        1 => None,
+        // Where it fails, one of them cannot be made. Nothing is written then, and each is tried
+        // alone, so that the error reaches the one whose it is.
+        _ => together(db, &some).await.ok(),
+    };
+    let mut results = together.into_iter().flatten();
+    for Waiting { write, reply } in some {
+        let result = match results.next() {
+            Some(result) => Ok(result),
+            None => alone(db, &write).await,
+        };
+        // Who stopped waiting needs no answer.
+        let _ = reply.send(result);
     }
 }
 
