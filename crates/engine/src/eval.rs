@@ -58,7 +58,7 @@ impl Engine {
         let refused = !passages.iter().any(|passage| passage.answers);
         let found: Vec<_> = passages
             .iter()
-            .map(|passage| (&passage.found, passage.similarity))
+            .map(|passage| (passage.found.as_ref(), passage.similarity))
             .collect();
         Ok(QuestionResult::of(question, &found, refused))
     }

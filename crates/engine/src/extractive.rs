@@ -186,6 +186,8 @@ fn asks_for_a_number(question: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use okra_domain::ItemId;
     use okra_domain::knowledge::{Chunk, FoundChunk};
 
@@ -194,7 +196,7 @@ mod tests {
 
     fn passage(question: Option<&str>, text: &str, similarity: f32, answers: bool) -> Passage {
         Passage {
-            found: FoundChunk {
+            found: Arc::new(FoundChunk {
                 item_id: ItemId::new(),
                 title: "T".to_owned(),
                 url: None,
@@ -206,7 +208,7 @@ mod tests {
                     question: question.map(str::to_owned),
                     embedding: None,
                 },
-            },
+            }),
             similarity,
             answers,
             scores: Scores {

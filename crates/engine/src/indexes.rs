@@ -45,7 +45,7 @@ pub(crate) struct Snapshot {
     /// The space that its vectors lie in. A request that loaded its chatbot before another embedder took
     /// over may get an index of after that.
     pub(crate) space: String,
-    version: i64,
+    pub(crate) version: i64,
     bytes: usize,
 }
 

@@ -13,6 +13,7 @@ mod indexes;
 mod ingest;
 pub mod live;
 pub mod pairs;
+mod passages;
 mod prompt;
 pub mod providers;
 pub mod reading;
@@ -37,6 +38,7 @@ use fetch::{Fetcher, Gate};
 use indexes::Indexes;
 pub use okra_extract::{Format, Unsupported};
 pub use okra_search::Fusion;
+use passages::Passages;
 use reading::Reading;
 pub use retrieve::{Found, Passage, Scores};
 
@@ -103,10 +105,14 @@ pub enum Fallback {
     Error,
 }
 
+/// Memory for passages that were found lately: some ten thousand of them.
+const PASSAGE_CACHE_BYTES: usize = 16 * 1024 * 1024;
+
 /// The use cases over one set of parts.
 pub struct Engine {
     parts: Parts,
     indexes: Indexes,
+    passages: Passages,
     /// What the sites that are being read asked of crawlers.
     robots: sources::RobotsCache,
     rerankers: rerankers::Rerankers,
@@ -125,6 +131,7 @@ impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             indexes: Indexes::new(parts.options.index_cache_bytes),
+            passages: Passages::new(PASSAGE_CACHE_BYTES),
             robots: sources::RobotsCache::default(),
             rerankers: rerankers::Rerankers::default(),
             parts,

@@ -1,6 +1,8 @@
 //! The prompt of a turn: instructions, passages marked as data, history, question; within a token
 //! budget. Pure.
 
+use std::borrow::Cow;
+
 use okra_ai::chat::Role;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::session::{Attachment, SenderType};
@@ -145,7 +147,10 @@ fn passage_text(number: usize, passage: &Passage) -> String {
 }
 
 /// The text with our own element names broken, in any case and spacing.
-fn inert(text: &str) -> String {
+fn inert(text: &str) -> Cow<'_, str> {
+    if !text.contains('<') {
+        return Cow::Borrowed(text);
+    }
     let lower = text.to_ascii_lowercase();
     let mut out = String::with_capacity(text.len());
     for (at, character) in text.char_indices() {
@@ -158,11 +163,13 @@ fn inert(text: &str) -> String {
             out.push('\u{200B}');
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use okra_domain::knowledge::{Chunk, FoundChunk};
     use okra_domain::{ItemId, OrganizationId, Timestamp};
 
@@ -175,7 +182,7 @@ mod tests {
 
     fn passage(text: &str) -> Passage {
         Passage {
-            found: FoundChunk {
+            found: Arc::new(FoundChunk {
                 item_id: ItemId::new(),
                 title: "Returns".to_owned(),
                 url: None,
@@ -187,7 +194,7 @@ mod tests {
                     question: None,
                     embedding: None,
                 },
-            },
+            }),
             similarity: 0.9,
             answers: true,
             scores: Scores {

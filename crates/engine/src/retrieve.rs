@@ -3,6 +3,7 @@
 //! Where the chatbot has a reranker, it puts the best of them in order once more. It has little time, and
 //! where it fails the order stays as it was: an answer from a slightly worse passage beats none.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use okra_ai::embed::Purpose;
@@ -22,7 +23,7 @@ use crate::ingest::embedded_text;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Passage {
     /// The chunk and where it comes from.
-    pub found: FoundChunk,
+    pub found: Arc<FoundChunk>,
     /// How likely it is the right one, 0 to 1.
     pub similarity: f32,
     /// Whether it is likely enough to answer from it.
@@ -116,7 +117,8 @@ impl Engine {
             Some((vector, fusion)) => (Some(vector), fusion),
             None => (None, Fusion::lexical_only()),
         };
-        let (index, text) = (snapshot.index, query.to_owned());
+        let (index, version) = (snapshot.index, snapshot.version);
+        let text = query.to_owned();
         let search = move || {
             let query = Query {
                 text: &text,
@@ -128,7 +130,10 @@ impl Engine {
         let hits = tokio::task::spawn_blocking(search).await.map_err(|error| {
             okra_domain::Error::internal("the search of an index stopped", error)
         })?;
-        let passages = self.load(chatbot, hits, fusion, min_similarity).await?;
+        let hits = (hits.into_iter())
+            .filter(|hit| hit.similarity >= min_similarity)
+            .collect();
+        let passages = self.load(chatbot, version, hits, fusion).await?;
         Ok((passages, warning))
     }
 
@@ -188,23 +193,19 @@ impl Engine {
         Ok(())
     }
 
+    /// The passages of `hits`, which an index of `version` gave.
     async fn load(
         &self,
         chatbot: &Chatbot,
+        version: i64,
         hits: Vec<Hit>,
         fusion: Fusion,
-        min_similarity: f32,
     ) -> Result<Vec<Passage>> {
-        let hits: Vec<Hit> = hits
-            .into_iter()
-            .filter(|hit| hit.similarity >= min_similarity)
-            .collect();
-        let places: Vec<(ItemId, u32)> = hits
-            .iter()
-            .map(|hit| (ItemId(hit.item), hit.ordinal))
-            .collect();
-        let found = self.parts.store.found_chunks(chatbot, &places).await?;
-        let passage = |found: FoundChunk| {
+        let place = |hit: &Hit| (ItemId(hit.item), hit.ordinal);
+        let places: Vec<(ItemId, u32)> = hits.iter().map(place).collect();
+        let store = &self.parts.store;
+        let found = self.passages.at(store, chatbot, version, &places).await?;
+        let passage = |found: Arc<FoundChunk>| {
             let place = (found.item_id, found.chunk.ordinal);
             let rank = places.iter().position(|other| *other == place)?;
             let hit = hits[rank];
