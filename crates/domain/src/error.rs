@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Provider,
     /// Something needed is not configured or not reachable just now.
     Unavailable,
+    /// A disk of ours is full; whoever runs the server must make room.
+    OutOfSpace,
     /// A fault of ours. Its message is for the log and is never shown to a client.
     Internal,
 }
@@ -100,16 +102,48 @@ impl Error {
         Self::new(ErrorKind::NotFound, format!("There is no such {what}."))
     }
 
-    /// A fault of ours, met while `doing` something.
+    /// A disk of ours is full.
+    pub fn out_of_space() -> Self {
+        let message = "This server's disk is full. Make room where it keeps its data and its \
+                       temporary files, then try again.";
+        Self::new(ErrorKind::OutOfSpace, message)
+    }
+
+    /// A fault of ours, met while `doing` something; a full disk, where that is the cause.
     pub fn internal(
         doing: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
+        Self::new(ErrorKind::Internal, doing).caused_by(source)
+    }
+
+    /// The failure with its cause; where that is a full disk, it is [`Error::out_of_space`].
+    pub fn caused_by(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        let failure = match says_full(source.as_ref()) {
+            true => Self::out_of_space(),
+            false => self,
+        };
         Self {
-            source: Some(source.into()),
-            ..Self::new(ErrorKind::Internal, doing)
+            source: Some(source),
+            ..failure
         }
     }
+}
+
+/// Whether an error comes from a write for which a disk, a quota or a limit of file sizes had no room.
+fn says_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 impl fmt::Display for Error {
@@ -121,5 +155,31 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_seen_through_whatever_reports_it() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let check = |error: Error, expected| assert_eq!(error.kind, expected, "{error:?}");
+        check(Error::internal("writing", full()), ErrorKind::OutOfSpace);
+        let wrapped = Error::new(ErrorKind::Unavailable, "no answer").caused_by(full());
+        assert!(wrapped.source.is_some());
+        check(Error::internal("more", wrapped), ErrorKind::OutOfSpace);
+        check(
+            Error::internal("writing", io::Error::other(full())),
+            ErrorKind::OutOfSpace,
+        );
+        check(
+            Error::internal("writing", io::Error::from(io::ErrorKind::NotFound)),
+            ErrorKind::Internal,
+        );
+        check(Error::internal("doing", "a reason"), ErrorKind::Internal);
     }
 }

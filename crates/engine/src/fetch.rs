@@ -9,14 +9,13 @@
 
 mod address;
 mod error;
+mod resolver;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use okra_ai::Reach;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER,
@@ -27,6 +26,7 @@ use url::Url;
 use address::Openings;
 pub use address::is_public;
 pub use error::{FetchError, FetchErrorKind};
+use resolver::Resolver;
 
 /// The longest address that is followed, in bytes.
 const MAX_URL: usize = 8 * 1024;
@@ -121,9 +121,15 @@ impl Fetcher {
     /// read.
     pub fn new(policy: FetchPolicy) -> Result<Self, FetchError> {
         let openings = Arc::new(Openings::parse(&policy.allow)?);
-        let resolver = GuardedResolver {
-            openings: openings.clone(),
-        };
+        let resolver = Resolver::new(openings.clone());
+        Self::with_resolver(policy, openings, resolver)
+    }
+
+    fn with_resolver(
+        policy: FetchPolicy,
+        openings: Arc<Openings>,
+        resolver: Resolver,
+    ) -> Result<Self, FetchError> {
         Ok(Self {
             guarded: built(client(&policy).dns_resolver(Arc::new(resolver)))?,
             opened: built(client(&policy))?,
@@ -279,42 +285,6 @@ fn built(builder: ClientBuilder) -> Result<Client, FetchError> {
             format!("The HTTP client could not start: {error}."),
         )
     })
-}
-
-/// Looks names up and keeps only the addresses that may be connected to.
-struct GuardedResolver {
-    openings: Arc<Openings>,
-}
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let openings = self.openings.clone();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(|_| error::Lookup::Unknown)?;
-            let reachable = openings.keep_reachable(found)?;
-            Ok(Box::new(reachable.into_iter()) as Addrs)
-        })
-    }
-}
-
-impl Openings {
-    fn keep_reachable(
-        &self,
-        found: impl Iterator<Item = SocketAddr>,
-    ) -> Result<Vec<SocketAddr>, error::Lookup> {
-        let mut any = false;
-        let reachable: Vec<SocketAddr> = found
-            .inspect(|_| any = true)
-            .filter(|address| self.reachable(address.ip()))
-            .collect();
-        match (any, reachable.is_empty()) {
-            (_, false) => Ok(reachable),
-            (true, true) => Err(error::Lookup::Private),
-            (false, true) => Err(error::Lookup::Unknown),
-        }
-    }
 }
 
 fn parsed(url: &str) -> Result<Url, FetchError> {

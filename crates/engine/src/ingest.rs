@@ -3,12 +3,13 @@
 
 use bytes::Bytes;
 use okra_ai::embed::{Embedder, Purpose};
-use okra_domain::Error;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::knowledge::{Chunk, Item, Source};
+use okra_domain::{Error, ErrorKind};
 use okra_extract::{ChunkOptions, Document, ExtractError, Format};
 use okra_search::QuantizedVector;
 use okra_store::blobs;
+use okra_store::crash::{self, Point};
 use okra_store::knowledge::Ingested;
 use uuid::Uuid;
 
@@ -70,6 +71,7 @@ impl Engine {
         document: &Document,
         size: usize,
     ) -> Result<Ingested, IngestError> {
+        crash::pass(Point::Extracted);
         let mut done = chunked(document, size, own_title(item, document));
         self.embed_chunks(chatbot, item, &mut done).await?;
         if !matches!(item.source, Source::Text { .. }) {
@@ -83,13 +85,27 @@ impl Engine {
         let path = blobs::text_path(item.chatbot_id, item.id, file);
         let text = Bytes::from(document.to_markdown());
         self.parts.store.blobs().put(&path, text).await?;
+        crash::pass(Point::TextKept);
         Ok(file)
     }
 
-    /// Deletes the text of a reading that came too late to count.
-    pub(crate) async fn drop_unused_text(&self, item: &Item, file: Uuid) -> Result<(), Error> {
-        let path = blobs::text_path(item.chatbot_id, item.id, file);
-        self.parts.store.blobs().delete(&path).await
+    /// Deletes the text of a reading that was not `kept`: it came too late to count, or there was no
+    /// room. After any other error nobody knows, and it stays.
+    pub(crate) async fn drop_unkept_text(
+        &self,
+        kept: &Result<bool, Error>,
+        item: &Item,
+        text: Option<Uuid>,
+    ) -> Result<(), Error> {
+        let unkept = match kept {
+            Ok(kept) => !kept,
+            Err(error) => error.kind == ErrorKind::OutOfSpace,
+        };
+        if let (true, Some(file)) = (unkept, text) {
+            let path = blobs::text_path(item.chatbot_id, item.id, file);
+            self.parts.store.blobs().delete(&path).await?;
+        }
+        Ok(())
     }
 
     async fn read_text(&self, content: String) -> Result<(Document, usize), IngestError> {
@@ -149,13 +165,14 @@ impl Engine {
             let vectors = vectors.map_err(|error| match error.retryable() {
                 true => {
                     let message = format!("The embedding model failed: {error}");
-                    IngestError::Later(Error::new(okra_domain::ErrorKind::Provider, message))
+                    IngestError::Later(Error::new(ErrorKind::Provider, message))
                 }
                 false => IngestError::Unreadable(format!("The embedding model failed: {error}")),
             })?;
             for ((chunk, vector), text) in batch.iter_mut().zip(vectors).zip(texts) {
                 chunk.embedding = stored_vector(embedder.as_ref(), &text, &vector);
             }
+            crash::pass(Point::Embedded);
         }
         embedder.space().clone_into(&mut done.embedding_space);
         tracing::debug!(
@@ -198,10 +215,7 @@ pub(crate) fn fetched(url: String, content_type: Option<String>) -> Result<Conte
 
 pub(crate) fn page_error(error: FetchError) -> IngestError {
     if error.retryable() {
-        IngestError::Later(Error::new(
-            okra_domain::ErrorKind::Unavailable,
-            error.to_string(),
-        ))
+        IngestError::Later(Error::new(ErrorKind::Unavailable, error.to_string()))
     } else {
         IngestError::Unreadable(error.to_string())
     }

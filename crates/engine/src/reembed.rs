@@ -9,6 +9,7 @@ use okra_domain::chatbot::Chatbot;
 use okra_domain::embedder::{Reembedding, Serving};
 use okra_domain::error::Result;
 use okra_domain::{Error, ErrorKind};
+use okra_store::crash::{self, Point};
 use okra_store::embedders::{Lacking, NextVector, Switch};
 use okra_store::jobs::Job;
 
@@ -62,6 +63,7 @@ impl Engine {
         let Some(mut progress) = store.begin_reembedding(job, &next.space).await? else {
             return Ok(Slice::Lost);
         };
+        crash::pass(Point::ReembedBegun);
         for _ in 0..SLICE {
             let version = store.knowledge_version(chatbot).await?;
             let lacking = store.lacking_vectors(chatbot, &next.space, BATCH).await?;
@@ -74,10 +76,12 @@ impl Engine {
             }
             let embedding = self.wanted_embedding(chatbot).await?;
             let vectors = embed(&embedding, lacking, &mut progress).await?;
+            crash::pass(Point::ReembedMade);
             let dimension = progress.dimension.and_then(|it| usize::try_from(it).ok());
             if !store.keep_next_vectors(job, dimension, vectors).await? {
                 return Ok(Slice::Lost);
             }
+            crash::pass(Point::ReembedKept);
         }
         Ok(Slice::More)
     }

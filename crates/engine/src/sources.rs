@@ -20,6 +20,7 @@ use okra_domain::knowledge::{Item, Source};
 use okra_domain::source::{KnowledgeSource, PageState, SourceKind, SourceState};
 use okra_domain::{Error, ErrorKind, SourceId, Timestamp};
 use okra_extract::Document;
+use okra_store::crash::{self, Point};
 use okra_store::jobs::Job;
 use okra_store::sources::{Found, Outcome, PageNode, SourcePage, Taken, Visit};
 use sha2::{Digest, Sha256};
@@ -87,6 +88,7 @@ impl Engine {
     /// Reads the next pages of a source.
     pub(crate) async fn sync_step(&self, job: &Job, id: SourceId) -> Result<Step> {
         match self.advance_sync(job, id).await {
+            Err(error) if error.kind == ErrorKind::OutOfSpace => Err(error),
             Err(error) if error.kind != ErrorKind::NotFound && job.attempts < MAX_ATTEMPTS => {
                 crate::worker::log("a source was not read; trying again later", &error);
                 let store = self.store();
@@ -125,10 +127,15 @@ impl Engine {
                 Taken::Nothing => return self.end(&syncing).await,
                 Taken::Lost => return Ok(Step::Dropped),
             };
-            let Visited { visit, pause } = self.visit(&syncing, &page).await?;
-            if !self.keep(&syncing, &page, visit).await? {
-                return Ok(Step::Dropped);
-            }
+            let pause = match self.visit_and_keep(&syncing, &page).await {
+                Ok(Some(pause)) => pause,
+                Ok(None) => return Ok(Step::Dropped),
+                Err(error) if error.kind == ErrorKind::OutOfSpace => {
+                    store.put_page_back(source.id, &page).await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
             if !pause.is_zero() {
                 return self.rest_until(job, store.clock().now().after(pause)).await;
             }
@@ -137,6 +144,18 @@ impl Engine {
             }
         }
         self.rest_until(job, store.clock().now()).await
+    }
+
+    /// Asks for a page and keeps what comes of it; gives how long its site is to be left alone, or
+    /// `None` where the job is no longer ours.
+    async fn visit_and_keep(
+        &self,
+        syncing: &Syncing<'_>,
+        page: &SourcePage,
+    ) -> Result<Option<Duration>> {
+        let Visited { visit, pause } = self.visit(syncing, page).await?;
+        let kept = self.keep(syncing, page, visit).await?;
+        Ok(kept.then_some(pause))
     }
 
     async fn rest_until(&self, job: &Job, at: Timestamp) -> Result<Step> {
@@ -168,6 +187,9 @@ impl Engine {
         visited.or_else(|error| {
             let outcome = match error {
                 IngestError::Unreadable(reason) => Outcome::Failed(reason),
+                IngestError::Later(error) if error.kind == ErrorKind::OutOfSpace => {
+                    return Err(error);
+                }
                 IngestError::Later(error) if page.attempts < MAX_ATTEMPTS => {
                     let at = self.store().clock().now().after(delay(page.attempts));
                     Outcome::Later(at, reason_of(error))
@@ -180,19 +202,16 @@ impl Engine {
 
     /// Keeps a visit; a text that came too late to count is deleted again.
     async fn keep(&self, syncing: &Syncing<'_>, page: &SourcePage, visit: Visit) -> Result<bool> {
-        let text = match &visit.outcome {
-            Outcome::Read(item, ingested, _) => {
-                let text = ingested.text_file;
-                text.map(|text| (item.clone(), text))
-            }
+        let read = match &visit.outcome {
+            Outcome::Read(item, ingested, _) => Some((item.clone(), ingested.text_file)),
             _ => None,
         };
         let (job, source) = (syncing.job, syncing.source);
-        let kept = self.store().keep_visit(job, source, page, visit).await?;
-        if let (false, Some((item, text))) = (kept, text) {
-            self.drop_unused_text(&item, text).await?;
+        let kept = self.store().keep_visit(job, source, page, visit).await;
+        if let Some((item, text)) = read {
+            self.drop_unkept_text(&kept, &item, text).await?;
         }
-        Ok(kept)
+        kept
     }
 
     /// What a page's bytes come to: as it was, another page's text, or a text to be taken in.
@@ -230,6 +249,7 @@ impl Engine {
             source,
             ..
         } = syncing;
+        crash::pass(Point::CrawlOver);
         let store = self.store();
         let pages = store.page_graph(source).await?;
         let mut resting = rest::resting(source, &pages);

@@ -9,6 +9,7 @@ use okra_domain::knowledge::{Item, Source};
 use okra_domain::{Error, ErrorKind};
 use okra_extract::Format;
 use okra_store::blobs::{self, BlobWriter, Blobs};
+use okra_store::crash::{self, Point};
 use okra_store::knowledge::Added;
 
 use crate::Engine;
@@ -145,7 +146,9 @@ impl Engine {
         mut files: Vec<ReceivedFile>,
     ) -> Result<Vec<Added>> {
         let items = files.iter().map(|file| file.item.clone()).collect();
+        crash::pass(Point::UploadStored);
         let added = self.parts.store.add_items(chatbot, items).await?;
+        crash::pass(Point::UploadAdded);
         for (file, added) in files.iter_mut().zip(&added) {
             if matches!(added, Added::New(_)) {
                 file.blob = None;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use okra_domain::error::Result;
 use okra_domain::{Error, ErrorKind, ItemId};
+use okra_store::crash::{self, Point};
 use okra_store::jobs::{Job, Task};
 
 use crate::Engine;
@@ -18,6 +19,8 @@ const LEASE: Duration = Duration::from_secs(15);
 const RENEW: Duration = Duration::from_secs(5);
 /// How often an idle worker looks for jobs that another process stored.
 const POLL: Duration = Duration::from_secs(1);
+/// How long a job rests while the disk is full.
+const ROOM: Duration = Duration::from_secs(10);
 /// How often a job is begun before it is given up.
 pub(crate) const MAX_ATTEMPTS: i64 = 5;
 
@@ -102,6 +105,18 @@ impl Worker {
     }
 
     async fn work(&self, job: &Job) -> Result<Step> {
+        match self.attempt(job).await {
+            // It is not the job's fault, so it waits for room however long that takes.
+            Err(error) if error.kind == ErrorKind::OutOfSpace => {
+                log("the disk is full; a job waits for room", &error);
+                self.engine.store().postpone_job(job, ROOM).await?;
+                Ok(Step::Deferred)
+            }
+            step => step,
+        }
+    }
+
+    async fn attempt(&self, job: &Job) -> Result<Step> {
         let store = self.engine.store();
         let step = match &job.task {
             Task::DeleteBlobs(path) => match store.blobs().delete(path).await {
@@ -145,17 +160,18 @@ impl Worker {
         let Some(item) = store.begin_ingest(&chatbot, id).await? else {
             return self.drop_job(job).await;
         };
+        crash::pass(Point::ExtractBegun);
         match self.engine.read_item(&chatbot, &item).await {
             Ok(done) => {
                 let (chunks, text) = (done.chunks.len(), done.text_file);
-                let kept = store.finish_ingest(job, id, done).await?;
-                if let (false, Some(text)) = (kept, text) {
-                    self.engine.drop_unused_text(&item, text).await?;
-                }
+                let kept = store.finish_ingest(job, id, done).await;
+                self.engine.drop_unkept_text(&kept, &item, text).await?;
+                let kept = kept?;
                 tracing::info!(item = %id, chunks, kept, "item read");
                 Ok(if kept { Step::Done } else { Step::Dropped })
             }
             Err(IngestError::Unreadable(reason)) => self.fail(job, id, &reason).await,
+            Err(IngestError::Later(error)) if error.kind == ErrorKind::OutOfSpace => Err(error),
             Err(IngestError::Later(error)) if job.attempts < MAX_ATTEMPTS => {
                 log("an item was not read; trying again later", &error);
                 store.retry_job(job, delay(job.attempts)).await?;
@@ -192,6 +208,9 @@ impl Worker {
                 return Ok(Step::Deferred);
             }
             Ok(Slice::Lost) => return Ok(Step::Dropped),
+            Err(ReembedError::Later(error)) if error.kind == ErrorKind::OutOfSpace => {
+                return Err(error);
+            }
             Err(ReembedError::Later(error)) if job.attempts < MAX_ATTEMPTS => {
                 log("vectors were not made; trying again later", &error);
                 store.retry_job(job, delay(job.attempts)).await?;

@@ -99,7 +99,9 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         allow: config.fetch_allow.clone(),
         ..FetchPolicy::default()
     })?;
-    let buckets = Buckets::new(config.bucket_allow.clone(), aws_variables())
+    let variables = config.aws_variables.iter();
+    let variables = variables.map(|(name, value)| (name.clone(), value.expose().to_owned()));
+    let buckets = Buckets::new(config.bucket_allow.clone(), variables.collect())
         .context("bucket_allow (OKRA_BUCKET_ALLOW)")?;
     let folders = config.folder_allow.clone();
     Ok(Engine::new(Parts {
@@ -124,14 +126,6 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             ..Options::default()
         },
     }))
-}
-
-/// What reaches buckets. Names and values that are no Unicode are none of AWS's.
-fn aws_variables() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("AWS_"))
-        .collect()
 }
 
 /// Makes a folder that only this user may look into: it holds conversations and keys. One that is

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use okra_domain::Clock;
 use okra_domain::models::NamedProvider;
+use okra_domain::{Clock, Secret};
 use okra_engine::{Engine, reading};
 
 use crate::app::{Spec, build_engine};
@@ -176,6 +176,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     };
     let mut config = Config::load(&flags, |name| std::env::var(name).ok())?;
     config.reading.program = Some(reading::this_program()?);
+    config.aws_variables = aws_variables();
     match cli.command {
         Command::Serve { .. } => {
             telemetry::start_logs(&config.log, config.log_json)?;
@@ -271,4 +272,13 @@ fn print(text: &str) -> Result<ExitCode> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// What reaches buckets. Names and values that are no Unicode are none of AWS's.
+fn aws_variables() -> Vec<(String, Secret)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("AWS_"))
+        .map(|(name, value)| (name, Secret::new(value)))
+        .collect()
 }

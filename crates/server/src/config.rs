@@ -162,6 +162,8 @@ pub struct Config {
     pub folder_allow: Vec<PathBuf>,
     /// Buckets that sources may name.
     pub bucket_allow: Vec<String>,
+    /// The `AWS_…` variables by which buckets are reached; the command line fills them in.
+    pub aws_variables: Vec<(String, Secret)>,
     /// What is logged.
     pub log: String,
     /// Whether logs are JSON.
@@ -298,6 +300,7 @@ impl Config {
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
             folder_allow: folders(written.folder_allow)?,
             bucket_allow: written.bucket_allow,
+            aws_variables: Vec::new(),
             log: written.log,
         })
     }

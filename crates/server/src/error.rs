@@ -59,6 +59,7 @@ fn status(kind: ErrorKind) -> (StatusCode, &'static str) {
         ErrorKind::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         ErrorKind::Provider => (StatusCode::BAD_GATEWAY, "provider_failed"),
         ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        ErrorKind::OutOfSpace => (StatusCode::INSUFFICIENT_STORAGE, "out_of_space"),
         ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }
@@ -79,6 +80,7 @@ pub fn body(error: &Error) -> ErrorBody {
     });
     match error.kind {
         ErrorKind::Internal => tracing::error!(doing = error.message, cause, "internal error"),
+        ErrorKind::OutOfSpace => tracing::error!(cause, "the disk is full"),
         ErrorKind::Provider | ErrorKind::Unavailable => {
             tracing::warn!(
                 error = error.message,

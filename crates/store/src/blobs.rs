@@ -353,11 +353,9 @@ impl Drop for Upload {
 }
 
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error {
-        source: Some(error.into()),
-        ..Error::new(
-            ErrorKind::Unavailable,
-            "The file storage does not answer; try again shortly.",
-        )
-    }
+    Error::new(
+        ErrorKind::Unavailable,
+        "The file storage does not answer; try again shortly.",
+    )
+    .caused_by(error)
 }

@@ -24,7 +24,8 @@ use sqlx::sqlite::{
 };
 use sqlx::types::Json;
 use sqlx::{
-    ConnectOptions, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type,
+    ConnectOptions, Connection as _, Decode, PgPool, Postgres, Row as _, Sqlite, SqliteConnection,
+    SqlitePool, Transaction, Type,
 };
 use uuid::Uuid;
 
@@ -81,7 +82,8 @@ impl Db {
         };
         let doing = || format!("cannot open the database {}", path.display());
         let presence = Arc::new(Presence::come(path).await?);
-        let write = pool(1).connect_with(options.clone()).await;
+        let write = pool(1).after_release(|connection, _| Box::pin(is_usable(connection)));
+        let write = write.connect_with(options.clone()).await;
         let write = write.map_err(|error| Error::internal(doing(), error))?;
         SQLITE_MIGRATIONS
             .run(&write)
@@ -216,6 +218,18 @@ impl Db {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Whether a connection of SQLite's that comes back can be given out again. Where the disk is full SQLite
+/// ends a transaction by itself; the driver's own end of it then fails, and it would refuse to begin another
+/// one for ever.
+async fn is_usable(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // It may be on its way to be rolled back.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// A transaction; dropped without [`Tx::commit`] it is rolled back.
@@ -463,20 +477,24 @@ pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<Value> {
 }
 
 fn sql_error(error: sqlx::Error) -> Error {
-    let (kind, message) = match &error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => (
+    let failure = match &error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Error::new(
             ErrorKind::Unavailable,
             "The database does not answer; try again shortly.",
         ),
         sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => {
-            (ErrorKind::NotFound, "What this belongs to was deleted.")
+            Error::new(ErrorKind::NotFound, "What this belongs to was deleted.")
         }
-        _ => (ErrorKind::Internal, "a database statement failed"),
+        sqlx::Error::Database(inner) if says_full(inner.as_ref()) => Error::out_of_space(),
+        _ => Error::new(ErrorKind::Internal, "a database statement failed"),
     };
-    Error {
-        source: Some(error.into()),
-        ..Error::new(kind, message)
-    }
+    failure.caused_by(error)
+}
+
+/// Whether the database had no room to write: SQLite's SQLITE_FULL and SQLITE_IOERR_SHMSIZE, and
+/// Postgres' disk_full.
+fn says_full(error: &dyn sqlx::error::DatabaseError) -> bool {
+    matches!(error.code().as_deref(), Some("13" | "4874" | "53100"))
 }
 
 /// Whether a statement failed because what it wrote must be unique and is there already.
@@ -501,3 +519,6 @@ fn migration_error(error: MigrateError) -> Error {
         other => Error::internal("cannot bring the database's schema up to date", other),
     }
 }
+
+#[cfg(test)]
+mod tests;

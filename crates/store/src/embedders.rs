@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Store;
+use crate::crash::{self, Point};
 use crate::db::{Row, Tx, params, to_json};
 use crate::events::Change;
 use crate::jobs::{self, Job};
@@ -298,7 +299,9 @@ impl Store {
                    WHERE chatbot_id = $2 AND embedding_space IS NOT NULL";
         tx.execute(sql, params![space, id]).await?;
         forget(&mut tx, job.chatbot_id).await?;
+        crash::pass(Point::SwitchOpen);
         tx.commit().await?;
+        crash::pass(Point::SwitchDone);
         self.tell_embedder(job.organization_id, job.chatbot_id);
         Ok(Switch::Done)
     }

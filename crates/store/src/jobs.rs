@@ -105,6 +105,18 @@ impl Store {
         Ok(())
     }
 
+    /// Gives a job back as if it had not been begun, to be begun after `delay`: what was in its way is no
+    /// fault of its own.
+    pub async fn postpone_job(&self, job: &Job, delay: Duration) -> Result<()> {
+        let sql = "UPDATE jobs SET lease = NULL, lease_until = NULL, attempts = attempts - 1, \
+                   run_at = $1 WHERE id = $2 AND lease = $3";
+        let at = self.clock.now().after(delay);
+        self.db
+            .execute(sql, params![at, job.id.0, job.lease])
+            .await?;
+        Ok(())
+    }
+
     /// Ends a job whose work left no other trace in the database.
     pub async fn finish_job(&self, job: &Job) -> Result<()> {
         let sql = "DELETE FROM jobs WHERE id = $1 AND lease = $2";

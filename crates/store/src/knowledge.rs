@@ -32,6 +32,7 @@ pub use reading::ItemFilter;
 
 use crate::Store;
 use crate::blobs;
+use crate::crash::{self, Point};
 use crate::db::{Param, Row, Tx, params, to_json};
 use crate::events::Change;
 use crate::jobs::{self, Job, Owner};
@@ -224,7 +225,9 @@ impl Store {
             return Ok(false);
         }
         self.swap(&mut tx, job, id, done).await?;
+        crash::pass(Point::IngestOpen);
         tx.commit().await?;
+        crash::pass(Point::IngestDone);
         self.tell_item(job.organization_id, job.chatbot_id, id);
         Ok(true)
     }

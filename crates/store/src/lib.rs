@@ -11,6 +11,7 @@ pub mod attachments;
 pub mod blobs;
 pub mod buckets;
 mod chatbots;
+pub mod crash;
 mod db;
 pub mod embedders;
 pub mod evals;

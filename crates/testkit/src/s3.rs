@@ -53,6 +53,7 @@ struct Stored {
     uploads: BTreeMap<String, Upload>,
     begun: usize,
     refusing: bool,
+    requests: Vec<(Method, String)>,
 }
 
 struct Upload {
@@ -112,6 +113,34 @@ impl MockS3 {
     /// The keys of all objects, in order.
     pub fn keys(&self) -> Vec<String> {
         self.shared.lock().objects.keys().cloned().collect()
+    }
+
+    /// Puts an object under a key, or another in its place.
+    pub fn put(&self, key: &str, bytes: impl Into<Bytes>) {
+        self.shared
+            .lock()
+            .objects
+            .insert(key.to_owned(), bytes.into());
+    }
+
+    /// Takes the object under a key away.
+    pub fn remove(&self, key: &str) {
+        self.shared.lock().objects.remove(key);
+    }
+
+    /// Forgets what was asked for so far.
+    pub fn forget_requests(&self) {
+        self.shared.lock().requests.clear();
+    }
+
+    /// The keys of the objects that were read since, sorted; those of lists are empty.
+    pub fn read(&self) -> Vec<String> {
+        let stored = self.shared.lock();
+        let read = stored.requests.iter();
+        let read = read.filter(|(method, _)| method == Method::GET);
+        let mut keys: Vec<String> = read.map(|(_, key)| key.clone()).collect();
+        keys.sort();
+        keys
     }
 
     /// Waits until `count` multipart uploads are begun and neither completed nor aborted.
@@ -178,6 +207,7 @@ impl Stored {
         if bucket != BUCKET {
             return Err(Refused(StatusCode::NOT_FOUND, "NoSuchBucket"));
         }
+        self.requests.push((method.clone(), key.to_owned()));
         match (method.as_str(), key, query.get("uploadId")) {
             ("GET", "", _) => Ok(self.list(query)),
             ("POST", "", _) if query.contains_key("delete") => self.delete_many(headers, &body),

@@ -348,7 +348,10 @@ impl Import<'_> {
             .runtime
             .block_on(stored)
             .map_err(|error| match error.kind {
-                ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::TooLarge => error,
+                ErrorKind::Internal
+                | ErrorKind::Unavailable
+                | ErrorKind::OutOfSpace
+                | ErrorKind::TooLarge => error,
                 _ => unusable(error.message.trim_end_matches('.')),
             })?;
         if stored.sha256 != file.sha256.to_ascii_lowercase() {

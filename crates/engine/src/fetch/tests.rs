@@ -1,5 +1,8 @@
 //! The fetcher against a website that redirects, floods and stalls.
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use okra_testkit::website::{MockSite, Page, gzip};
 
 use super::*;
@@ -195,9 +198,68 @@ async fn a_name_is_connected_to_at_its_public_addresses_only() {
         "[::1]:0",
     ];
     let found = found.map(|address| address.parse().unwrap());
-    let kept = openings.keep_reachable(found.into_iter()).unwrap();
+    let resolver = Resolver::asking(Arc::new(openings), move |_| {
+        Box::pin(async move { Ok(found.to_vec()) })
+    });
+    let kept = resolver.reachable("example.com").await.unwrap();
     let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
     assert_eq!(kept, ["8.8.8.8:0", "10.9.1.1:0"]);
+}
+
+/// A fetcher that may reach 127.0.0.1, which stands for the public internet here, and the number of
+/// times that a name was looked up; the answers come in turn, the last one again and again.
+fn rebound(answers: Vec<Vec<SocketAddr>>) -> (Fetcher, Arc<AtomicUsize>) {
+    let policy = FetchPolicy {
+        allow: vec!["127.0.0.1".to_owned()],
+        ..FetchPolicy::default()
+    };
+    let openings = Arc::new(Openings::parse(&policy.allow).unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let resolver = Resolver::asking(openings.clone(), move |name| {
+        assert_eq!(name, "shop.example.com");
+        let turn = count.fetch_add(1, Ordering::SeqCst);
+        let answer = answers[turn.min(answers.len() - 1)].clone();
+        Box::pin(async move { Ok(answer) })
+    });
+    let fetcher = Fetcher::with_resolver(policy, openings, resolver);
+    (fetcher.unwrap(), asked)
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_answer_gains_nothing() {
+    let site = MockSite::start().await;
+    let close = |body: &str| Page::html(body.to_owned()).with_header("connection", "close");
+    site.put("/", close("public"));
+    let port = site.address().port();
+    let url = format!("http://shop.example.com:{port}/");
+    // At the same port of another address, inside, something listens that must not be reached.
+    let inside = tokio::net::TcpListener::bind(("::1", port)).await.unwrap();
+    let public: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let private: SocketAddr = "[::1]:0".parse().unwrap();
+
+    // The address that was checked is the one that is connected to: the name is asked for once.
+    let (fetcher, asked) = rebound(vec![vec![public], vec![private]]);
+    assert_eq!(fetcher.get(&url).await.unwrap().body, "public");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // The next connection is checked anew.
+    assert_kind(fetcher.get(&url).await, FetchErrorKind::PrivateAddress);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+
+    // Between a page and where it redirects to, which is the same name.
+    site.put(
+        "/moved",
+        Page::redirect(302, "/").with_header("connection", "close"),
+    );
+    let (fetcher, _) = rebound(vec![vec![public], vec![private]]);
+    let moved = fetcher.get(&format!("{url}moved")).await;
+    assert_kind(moved, FetchErrorKind::PrivateAddress);
+
+    // And of an answer that has both, one is never tried.
+    let (fetcher, _) = rebound(vec![vec![private, public]]);
+    assert_eq!(fetcher.get(&url).await.unwrap().body, "public");
+    let reached = tokio::time::timeout(Duration::ZERO, inside.accept()).await;
+    assert!(reached.is_err(), "something came to the address inside");
 }
 
 #[tokio::test]

@@ -206,11 +206,14 @@ impl Engine {
         let size = body.bytes.len();
         let path = blobs::item_path(item.chatbot_id, item.id);
         let outcome = self.judge(syncing, page, item, (document, size)).await?;
-        if let Outcome::Read(..) = outcome {
+        if let Outcome::Read(item, ingested, _) = &outcome {
             // Kept for downloads and later readings. Its place is the page's own, so that a reading
             // that was stopped here and is done again leaves one file.
-            let blobs = self.store().blobs();
-            blobs.put(&path, body.bytes.clone()).await?;
+            let kept = self.store().blobs().put(&path, body.bytes.clone()).await;
+            let kept = kept.map(|()| true);
+            self.drop_unkept_text(&kept, item, ingested.text_file)
+                .await?;
+            kept?;
         }
         Ok(outcome)
     }

@@ -6,6 +6,7 @@ use okra_domain::knowledge::Source;
 use okra_domain::source::{KnowledgeSource, PageState, SourceKind};
 use okra_extract::site::{PageLinks, page_links};
 use okra_extract::{Format, Limits};
+use okra_store::crash::{self, Point};
 use okra_store::sources::{Found, Outcome, SourcePage, Visit};
 use url::Url;
 
@@ -81,6 +82,7 @@ impl Engine {
             return Ok(Outcome::Excluded(reason.to_owned()).into());
         }
         let answer = self.parts.fetcher.ask(&url, &known(page)).await;
+        crash::pass(Point::CrawlAnswered);
         let pause = robots.delay();
         match answer {
             Ok(answer) => {

@@ -1,13 +1,15 @@
 //! A server that is killed loses nothing that it has acknowledged, whatever it was at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use okra_domain::Clock;
+use okra_domain::knowledge::Chunk;
 use okra_store::Store;
 use serde_json::{Value, json};
 
-use crate::okra::{Okra, Server, workspace_file};
+use crate::okra::{Okra, PATIENCE, Server, workspace_file};
 
 /// Documents of several formats, long enough that reading one takes a while.
 fn documents() -> Vec<(String, Vec<u8>)> {
@@ -39,7 +41,7 @@ fn documents() -> Vec<(String, Vec<u8>)> {
     documents
 }
 
-fn is_over(item: &Value) -> bool {
+pub fn is_over(item: &Value) -> bool {
     item["status"] == "ready" || item["status"] == "failed"
 }
 
@@ -55,7 +57,7 @@ async fn upload_all(server: &Server, chatbot: &str) {
 }
 
 /// What became of each document, by its name: its status and how many chunks it has.
-fn outcome(items: &[Value]) -> BTreeMap<String, (Value, i64)> {
+pub fn outcome(items: &[Value]) -> BTreeMap<String, (Value, i64)> {
     let one = |item: &Value| {
         let title = item["title"].as_str().expect("a title").to_owned();
         let chunks = item["chunks"].as_i64().expect("a number");
@@ -64,24 +66,47 @@ fn outcome(items: &[Value]) -> BTreeMap<String, (Value, i64)> {
     items.iter().map(one).collect()
 }
 
-/// Asserts that the chunks that are stored are those that are counted, each once.
-async fn assert_chunks_stored(okra: &Okra, chatbot: &str, items: &[Value]) {
-    let (database, storage) = (okra.database_url(), okra.storage_url());
-    let store = Store::open(&database, &storage, Clock::system()).await;
-    let store = store.expect("the database opens beside the server");
+/// Asserts that the chunks that are stored are those that are counted, each once, and that no job is
+/// left.
+pub async fn assert_chunks_stored(okra: &Okra, chatbot: &str, items: &[Value]) {
+    stored_chunks(okra, chatbot, items).await;
+    let store = store_of(okra).await;
+    let none = async {
+        // What replaced texts leave behind is deleted by jobs of their own.
+        let mut pause = tokio::time::interval(Duration::from_millis(3));
+        while store.open_jobs().await.expect("countable") > 0 {
+            pause.tick().await;
+        }
+    };
+    let none = tokio::time::timeout(PATIENCE, none).await;
+    none.expect("every job ends in time");
+    store.close().await;
+}
+
+/// The chunks of the items as they are stored, which must be those that are counted, each once.
+pub async fn stored_chunks(okra: &Okra, chatbot: &str, items: &[Value]) -> Vec<Chunk> {
+    let store = store_of(okra).await;
     let chatbot = store
         .find_chatbot_as_operator(chatbot)
         .await
         .expect("there");
+    let mut all = Vec::new();
     for item in items {
         let id = item["id"].as_str().expect("an id").parse().expect("an id");
         let chunks = store.item_chunks(&chatbot, id).await.expect("readable");
         let ordinals: Vec<i64> = chunks.iter().map(|chunk| chunk.ordinal.into()).collect();
         let expected: Vec<i64> = (1..=item["chunks"].as_i64().expect("a number")).collect();
         assert_eq!(ordinals, expected, "{item}");
+        all.extend(chunks);
     }
-    assert_eq!(store.open_jobs().await.expect("countable"), 0);
     store.close().await;
+    all
+}
+
+async fn store_of(okra: &Okra) -> Store {
+    let (database, storage) = (okra.database_url(), okra.storage_url());
+    let store = Store::open(&database, &storage, Clock::system()).await;
+    store.expect("the database opens beside the server")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,9 @@
 //! makes of being killed.
 
 mod commands;
+mod crashing;
 mod evals;
+mod full;
 mod killed;
 mod okra;
 mod portable;

@@ -19,6 +19,8 @@ pub const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 pub struct Okra {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    /// What each command is run by, with its arguments; empty where by nobody.
+    wrapper: Vec<String>,
 }
 
 /// What a command left behind.
@@ -38,7 +40,21 @@ impl Okra {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             variables: Vec::new(),
+            wrapper: Vec::new(),
         }
+    }
+
+    /// The same with its commands run by this shell script, whose arguments are the data folder and then
+    /// the command to `exec`.
+    pub fn run_by(mut self, shell: &[&str], script: &str) -> Self {
+        let data = self.data();
+        let data = data.to_str().expect("UTF-8");
+        let words = shell
+            .iter()
+            .copied()
+            .chain(["sh", "-c", script, "sh", data]);
+        self.wrapper = words.map(str::to_owned).collect();
+        self
     }
 
     /// The same with an environment variable.
@@ -69,8 +85,11 @@ impl Okra {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_okra"));
+        let words = self.wrapper.iter().map(String::as_str);
+        let mut words = words.chain([env!("CARGO_BIN_EXE_okra")]);
+        let mut command = Command::new(words.next().expect("the binary at least"));
         command
+            .args(words)
             .args(arguments)
             .env_clear()
             .env("OKRA_DATA_DIR", self.data())
@@ -195,19 +214,36 @@ impl Server {
 
     /// Asks for the items again and again until `enough` is true of them.
     pub async fn items_when(&self, chatbot: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let path = format!("/api/external/chatbot/{chatbot}/knowledge-base?limit=200");
+        let items = |body: &Value| body["data"].as_array().cloned().expect("a list");
+        items(&self.when(&path, |body| enough(&items(body))).await)
+    }
+
+    /// GETs JSON again and again until `enough` is true of it.
+    pub async fn when(&self, path: &str, enough: impl Fn(&Value) -> bool) -> Value {
         let asking = async {
             // Between two questions the server gets to work.
             let mut pause = tokio::time::interval(Duration::from_millis(3));
             loop {
-                let items = self.items(chatbot).await;
-                if enough(&items) {
-                    return items;
+                let body = self.get(path).await;
+                if enough(&body) {
+                    return body;
                 }
                 pause.tick().await;
             }
         };
         let asked = tokio::time::timeout(PATIENCE, asking).await;
-        asked.expect("the items come that far in time")
+        asked.expect("it comes that far in time")
+    }
+
+    /// A file as the server sees it, which may see other disks than this test does.
+    pub fn file(&self, path: &Path) -> PathBuf {
+        let id = self.child.id().expect("it runs");
+        let path = path.strip_prefix("/").expect("an absolute path");
+        Path::new("/proc")
+            .join(id.to_string())
+            .join("root")
+            .join(path)
     }
 
     /// Asks it to stop, as a service manager does. What it does then is seen in its log.

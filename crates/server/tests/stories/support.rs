@@ -124,6 +124,11 @@ impl TestApp {
         let config = Config::load(&Flags::default(), |name| variables.get(name).cloned());
         let mut config = config.expect("the story's settings are valid");
         config.reading.program = Some(env!("CARGO_BIN_EXE_okra").into());
+        let of_aws = variables
+            .iter()
+            .filter(|(name, _)| name.starts_with("AWS_"));
+        let of_aws = of_aws.map(|(name, value)| (name.clone(), Secret::new(value.as_str())));
+        config.aws_variables = of_aws.collect();
         let clock = Clock::manual(BEGINNING);
         let (engine, router) = built(&config, &clock).await;
         for (organization, key) in [("Ours", OUR_KEY), ("Theirs", THEIR_KEY)] {

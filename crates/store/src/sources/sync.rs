@@ -13,6 +13,7 @@ use okra_domain::{ErrorKind, SourceId, Timestamp};
 
 use super::{NewEntry, SourcePage, note, read_page, read_report, schedule, select};
 use crate::Store;
+use crate::crash::{self, Point};
 use crate::db::{Row, Tx, params, to_json};
 use crate::jobs::{self, Job};
 use crate::knowledge::{self, Ingested};
@@ -176,6 +177,7 @@ impl Store {
         };
         tx.execute(sql, params![now, source.id.0]).await?;
         tx.commit().await?;
+        crash::pass(Point::CrawlBegun);
         self.tell_source(job.organization_id, job.chatbot_id, source.id);
         Ok(true)
     }
@@ -196,6 +198,7 @@ impl Store {
         if let Some(row) = tx.fetch_optional(sql, params![id.0, now]).await? {
             let page = read_page(&row)?;
             tx.commit().await?;
+            crash::pass(Point::CrawlTaken);
             return Ok(Taken::Page(Box::new(page)));
         }
         let sql = "SELECT due_at FROM source_pages WHERE source_id = $1 AND pending \
@@ -204,6 +207,14 @@ impl Store {
             Some(row) => Ok(Taken::Wait(row.time("due_at")?)),
             None => Ok(Taken::Nothing),
         }
+    }
+
+    /// Puts a page back as if it had not been taken.
+    pub async fn put_page_back(&self, id: SourceId, page: &SourcePage) -> Result<()> {
+        let sql = "UPDATE source_pages SET attempts = attempts - 1 \
+                   WHERE source_id = $1 AND number = $2 AND pending AND attempts > 0";
+        let values = params![id.0, page.number];
+        self.db.execute(sql, values).await.map(|_| ())
     }
 
     /// The number of another page of the source that answers with a text of this hash.
@@ -276,7 +287,9 @@ impl Store {
         };
         let step = Step { job, source, page };
         let changed = self.apply(&mut tx, step, visit.outcome, sign).await?;
+        crash::pass(Point::VisitOpen);
         tx.commit().await?;
+        crash::pass(Point::VisitDone);
         self.tell_source(job.organization_id, job.chatbot_id, source.id);
         if changed {
             self.tell_item(job.organization_id, job.chatbot_id, page.item_id);
@@ -329,7 +342,9 @@ impl Store {
             tx.execute(sql, params![source.id.0, *number]).await?;
         }
         finish(&mut tx, chatbot, source, resting.error, now).await?;
+        crash::pass(Point::CrawlEndOpen);
         tx.commit().await?;
+        crash::pass(Point::CrawlEnded);
         self.tell_source(job.organization_id, job.chatbot_id, source.id);
         for item in gone {
             self.tell_item(job.organization_id, job.chatbot_id, item);

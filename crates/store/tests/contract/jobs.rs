@@ -80,6 +80,10 @@ async fn a_lost_lease_moves_nothing(world: World) -> Result<()> {
     world.store.release_job(&lost).await?;
     world
         .store
+        .postpone_job(&lost, Duration::from_secs(3_600))
+        .await?;
+    world
+        .store
         .retry_job(&lost, Duration::from_secs(3_600))
         .await?;
     assert_eq!(world.store.open_jobs().await?, 1);
@@ -109,6 +113,13 @@ async fn a_released_job_is_as_if_never_begun(world: World) -> Result<()> {
     let item = world.add_text(&chatbot, "text").await?;
     let job = world.lease_ingest(item.id).await?;
     world.store.release_job(&job).await?;
+    let again = world.lease_ingest(item.id).await?;
+    assert_eq!((again.id, again.attempts), (job.id, 1));
+    // The same later, for what is in every job's way.
+    let delay = Duration::from_secs(10);
+    world.store.postpone_job(&again, delay).await?;
+    assert_eq!(world.store.lease_job(LEASE).await?, None);
+    world.clock().advance(delay);
     let again = world.lease_ingest(item.id).await?;
     assert_eq!((again.id, again.attempts), (job.id, 1));
     Ok(())

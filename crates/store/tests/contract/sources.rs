@@ -227,6 +227,10 @@ async fn pages_come_in_their_order_and_are_found_once(world: World) -> Result<()
             (page.number, 2),
             "until its visit is kept"
         );
+        let source = begun.source.id;
+        world.store.put_page_back(source, &again).await?;
+        let again = begun.take(&world).await?;
+        assert_eq!((again.number, again.attempts), (page.number, 2));
         let later = world.clock().now().after(Duration::from_secs(8));
         if address == "/" {
             let wait = Outcome::Later(later, "busy".to_owned());

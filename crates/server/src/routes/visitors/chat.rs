@@ -222,7 +222,8 @@ fn events(first: Event, follower: Follower) -> impl Stream<Item = Result<Event, 
 /// settings; it reads them in the answer's metadata.
 fn told_to_visitors(error: &Error) -> ErrorBody {
     let mut body = error::body(error);
-    if matches!(error.kind, ErrorKind::Provider | ErrorKind::Unavailable) {
+    use ErrorKind::{OutOfSpace, Provider, Unavailable};
+    if matches!(error.kind, Provider | Unavailable | OutOfSpace) {
         body.error = "The answer could not be finished. Please try again.".to_owned();
     }
     body

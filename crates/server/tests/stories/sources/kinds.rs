@@ -1,5 +1,6 @@
 //! Feeds, and folders of the server.
 
+use okra_testkit::s3::MockS3;
 use okra_testkit::website::{MockSite, Page};
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::support::{Stage, list, text};
 stories! {
     a_feed_is_followed,
     a_folder_is_read_and_kept_fresh,
+    a_part_of_a_bucket_is_read_and_kept_fresh,
     places_are_shown_to_those_who_may_use_them,
 }
 
@@ -147,6 +149,89 @@ async fn a_folder_is_read_and_kept_fresh(stage: Stage) {
             .await
             .contains("seven")
     );
+}
+
+async fn a_part_of_a_bucket_is_read_and_kept_fresh(stage: Stage) {
+    let s3 = MockS3::start().await;
+    s3.put("docs/public/hours.txt", "The workshop opens at nine.");
+    s3.put("docs/public/a b/prices.csv", "name,price\nKettle,30\n");
+    s3.put("docs/public/photo.png", "no text");
+    s3.put("docs/secret.txt", "The safe opens at midnight.");
+    let allowed = s3.url("docs/public");
+    let mut settings = s3.variables();
+    settings.push(("OKRA_BUCKET_ALLOW".to_owned(), allowed.clone()));
+    let settings: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let app = stage.app_with(&settings).await;
+    let bot = app.bot("Shop").await;
+    let sources = sources(&bot);
+    let elsewhere = json!({"type": "bucket", "address": s3.url("docs")});
+    let refused = bot.client.post(&bot.path("/sources"), elsewhere).await;
+    refused.refused(400, "invalid_request", "address");
+    let source = sources
+        .add(json!({"type": "bucket", "address": allowed}))
+        .await;
+    app.work().await;
+    let files = ["a b/prices.csv", "hours.txt"];
+    assert_eq!(sources.paths(&source, "ready").await, files);
+    assert!(bot.found("What does a kettle cost?").await.contains("30"));
+    let item = sources.page(&source, "hours.txt").await["item_id"].clone();
+    let file = bot.path(&format!("/knowledge-base/{}/file", text(&item)));
+    let file = bot.client.get(&file).await;
+    assert_eq!(file.body.as_ref(), b"The workshop opens at nine.");
+    assert!(
+        !bot.found("When does the safe open?")
+            .await
+            .contains("midnight")
+    );
+
+    // What did not change costs the list and nothing else.
+    s3.forget_requests();
+    sources.sync(&source).await;
+    app.work().await;
+    assert!(s3.read().iter().all(String::is_empty), "{:?}", s3.read());
+    assert!(!s3.read().is_empty());
+    let log = sources.log(&source).await;
+    assert_eq!(log.last(), Some(&finished(0, 0, 2, 0, 0)));
+
+    // A changed object is read alone, and takes the place of its old text.
+    s3.put("docs/public/hours.txt", "The workshop opens at eleven.");
+    s3.forget_requests();
+    sources.sync(&source).await;
+    app.work().await;
+    let mut read = s3.read();
+    read.retain(|key| !key.is_empty());
+    assert_eq!(read, ["docs/public/hours.txt"]);
+    assert!(
+        bot.found("When does the workshop open?")
+            .await
+            .contains("eleven")
+    );
+    assert_eq!(bot.items().await.len(), 2);
+
+    // One that is gone answers until it is gone twice, and a bucket that refuses takes nothing away.
+    s3.remove("docs/public/a b/prices.csv");
+    sources.sync(&source).await;
+    app.work().await;
+    assert!(bot.found("What does a kettle cost?").await.contains("30"));
+    s3.refuse(true);
+    sources.sync(&source).await;
+    for _ in 0..6 {
+        app.work().await;
+        app.clock.advance(std::time::Duration::from_secs(300));
+    }
+    assert_eq!(sources.show(&source).await["state"], "failed");
+    assert!(bot.found("What does a kettle cost?").await.contains("30"));
+    s3.refuse(false);
+    sources.sync(&source).await;
+    app.work().await;
+    let log = sources.log(&source).await;
+    assert!(log.contains(&event("retired", "a b/prices.csv")), "{log:?}");
+    assert_eq!(log.last(), Some(&finished(0, 0, 1, 1, 0)));
+    assert_eq!(bot.items().await.len(), 1);
+    assert!(!bot.found("What does a kettle cost?").await.contains("30"));
 }
 
 async fn places_are_shown_to_those_who_may_use_them(stage: Stage) {
