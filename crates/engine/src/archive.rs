@@ -1,5 +1,6 @@
 //! A chatbot as one file, to be kept or taken to another server: settings, avatar, knowledge with its
-//! original files, evals, and what was read of the knowledge. Never keys, secrets or conversations.
+//! original files, sources, evals, and what was read of the knowledge. Never keys, secrets or
+//! conversations.
 //!
 //! The format is docs/archive.md's: a zip archive of JSON lines and files. It is written while it is
 //! read, so an export holds one item at a time. An import is checked from end to end before anything
@@ -10,6 +11,7 @@ mod format;
 mod import;
 mod knowledge;
 mod reading;
+mod sources;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -80,6 +82,8 @@ pub struct ImportReport {
     pub to_read: usize,
     /// Sets of eval questions.
     pub evals: usize,
+    /// Sources, which are read when somebody asks for it.
+    pub sources: usize,
     /// What was left out, a sentence each.
     pub notes: Vec<String>,
 }

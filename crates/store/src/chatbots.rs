@@ -17,7 +17,7 @@ use crate::embedders;
 use crate::jobs;
 use crate::providers;
 
-pub use arrival::ArrivingItem;
+pub use arrival::{ArrivingItem, Belongings};
 
 /// Whether a taken slug may be numbered, or is the caller's own choice and a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

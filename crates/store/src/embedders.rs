@@ -450,6 +450,16 @@ pub(crate) async fn copy(tx: &mut Tx, from: ChatbotId, to: ChatbotId) -> Result<
     tx.execute(sql, params![from.0, to.0]).await.map(|_| ())
 }
 
+/// Writes a new chatbot's own choice, where it has one, in the caller's transaction.
+pub(crate) async fn set_own(tx: &mut Tx, chatbot: &Chatbot) -> Result<()> {
+    let Some(own) = &chatbot.embedding.own else {
+        return Ok(());
+    };
+    let sql = "UPDATE chatbots SET embedder = $1 WHERE id = $2";
+    let values = params![written(own)?, chatbot.id.0];
+    tx.execute(sql, values).await.map(|_| ())
+}
+
 fn read_reembedding(row: &Row) -> Result<Reembedding> {
     let (done, total): (i64, i64) = (row.get("done")?, row.get("total")?);
     Ok(Reembedding {

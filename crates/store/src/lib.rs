@@ -35,7 +35,7 @@ use okra_domain::Clock;
 use okra_domain::error::Result;
 
 pub use accounts::KnownKey;
-pub use chatbots::{ArrivingItem, SlugChoice};
+pub use chatbots::{ArrivingItem, Belongings, SlugChoice};
 
 use blobs::Blobs;
 use db::{Db, params};

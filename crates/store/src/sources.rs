@@ -3,6 +3,7 @@
 //! A source's job stands for the sync under way, or for the next one at its time; its lease says who
 //! may write. Cancelling takes the job away, so nothing that was under way is written after that.
 
+mod arrival;
 mod listing;
 mod sync;
 
@@ -16,6 +17,8 @@ use okra_domain::source::{
 use okra_domain::{ChatbotId, Error, ErrorKind, ItemId, OrganizationId, SourceId, Timestamp};
 use uuid::Uuid;
 
+pub(crate) use arrival::insert_arriving;
+pub use arrival::{ArrivingPage, ArrivingSource};
 pub use listing::PageFilter;
 pub use sync::{Found, Outcome, PageNode, Resting, Taken, Visit};
 

@@ -23,8 +23,9 @@ use zip::{CompressionMethod, ZipWriter};
 use super::ExportOptions;
 use super::format::{
     AVATAR, ArchivedChatbot, ArchivedEval, ArchivedItem, EVALS, FILES, FORMAT, KNOWLEDGE, Line,
-    MANIFEST, Manifest, Section, TEXTS, VERSION,
+    MANIFEST, Manifest, SOURCES, Section, TEXTS, VERSION,
 };
+use super::sources::SourceLine;
 use crate::Engine;
 
 /// How much is gathered before it is sent.
@@ -113,6 +114,7 @@ impl Export<'_> {
         let packed = self.files(&ids)?;
         self.knowledge(&ids, &packed)?;
         self.evals()?;
+        self.sources()?;
         self.manifest()?;
         let mut pieces = self.zip.finish().map_err(packing)?.into_inner();
         pieces.flush().map_err(packing)
@@ -247,6 +249,24 @@ impl Export<'_> {
         Ok(())
     }
 
+    fn sources(&mut self) -> Result<()> {
+        let sources = self.engine.parts.store.leaving_sources(self.chatbot);
+        let sources = self.runtime.block_on(sources)?;
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let mut lines = Lines::default();
+        self.begin("sources.jsonl")?;
+        for source in sources {
+            for line in SourceLine::of(source).map_err(packing)? {
+                lines.write(&mut self.zip, &line)?;
+            }
+        }
+        self.sections
+            .insert(SOURCES.to_owned(), lines.section("sources.jsonl"));
+        Ok(())
+    }
+
     /// Last, since it tells of all the rest.
     fn manifest(&mut self) -> Result<()> {
         let manifest = Manifest {
@@ -255,6 +275,7 @@ impl Export<'_> {
             okra: env!("CARGO_PKG_VERSION").to_owned(),
             exported_at: self.engine.parts.store.clock().now().to_string(),
             chatbot: ArchivedChatbot::of(self.chatbot).map_err(packing)?,
+            embedder: self.chatbot.embedding.own.as_ref().map(Into::into),
             chunks: self.options.chunks,
             sections: std::mem::take(&mut self.sections),
         };

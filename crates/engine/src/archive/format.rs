@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use okra_domain::chatbot::Chatbot;
+use okra_domain::embedder::EmbedderChoice;
 use okra_domain::eval::Question;
 use okra_domain::knowledge::{Chunk, Item, Source};
 use okra_store::knowledge::ExportedItem;
@@ -25,7 +26,8 @@ pub(super) const KNOWLEDGE: &str = "knowledge";
 pub(super) const FILES: &str = "files";
 pub(super) const TEXTS: &str = "texts";
 pub(super) const EVALS: &str = "evals";
-pub(super) const SECTIONS: [&str; 5] = [AVATAR, KNOWLEDGE, FILES, TEXTS, EVALS];
+pub(super) const SOURCES: &str = "sources";
+pub(super) const SECTIONS: [&str; 6] = [AVATAR, KNOWLEDGE, FILES, TEXTS, EVALS, SOURCES];
 
 /// The first look at a manifest, whatever its version.
 #[derive(Deserialize)]
@@ -43,6 +45,9 @@ pub(super) struct Manifest {
     pub(super) okra: String,
     pub(super) exported_at: String,
     pub(super) chatbot: ArchivedChatbot,
+    /// The chatbot's own choice of who makes its vectors, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) embedder: Option<ArchivedEmbedder>,
     /// Whether items come with what was read of them.
     pub(super) chunks: bool,
     pub(super) sections: BTreeMap<String, Section>,
@@ -57,6 +62,38 @@ pub(super) struct Section {
     /// Of the entry, unpacked, in hex; absent of folders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sha256: Option<String>,
+}
+
+/// A choice of embedder by its name, without its key.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(super) enum ArchivedEmbedder {
+    Static,
+    Transformer {
+        model: String,
+    },
+    Endpoint {
+        base_url: String,
+        model: String,
+    },
+    /// One that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl From<&EmbedderChoice> for ArchivedEmbedder {
+    fn from(choice: &EmbedderChoice) -> Self {
+        match choice {
+            EmbedderChoice::Static => Self::Static,
+            EmbedderChoice::Transformer { model } => Self::Transformer {
+                model: model.clone(),
+            },
+            EmbedderChoice::Endpoint { provider, model } => Self::Endpoint {
+                base_url: provider.base_url.clone(),
+                model: model.clone(),
+            },
+        }
+    }
 }
 
 /// A chatbot's settings by the names that the API has for them.

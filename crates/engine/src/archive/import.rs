@@ -8,26 +8,32 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use okra_domain::chatbot::{Chatbot, ChatbotChange, VoiceWidgetConfig, merge};
+use okra_domain::embedder::EmbedderChoice;
 use okra_domain::error::Result;
 use okra_domain::eval::{EvalSet, MAX_SETS, check_questions, parse_set_name};
+use okra_domain::provider::Provider;
 use okra_domain::{Error, ErrorKind, EvalId, ItemId};
-use okra_store::ArrivingItem;
 use okra_store::blobs;
+use okra_store::sources::ArrivingSource;
+use okra_store::{ArrivingItem, Belongings};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::format::{
-    AVATAR, ArchivedChatbot, ArchivedEval, EVALS, FILES, KNOWLEDGE, Section, TEXTS,
+    AVATAR, ArchivedChatbot, ArchivedEmbedder, ArchivedEval, EVALS, FILES, KNOWLEDGE, SOURCES,
+    Section, TEXTS,
 };
 use super::knowledge::{Items, Plan, PlannedFile, Target};
 use super::reading::Archive;
-use super::{ImportReport, ImportRequest, Imported, too_large, unusable};
+use super::{ImportReport, ImportRequest, Imported, sources, too_large, unusable};
 use crate::Engine;
 
 /// Bytes unpacked at once.
 const PIECE_BYTES: usize = 256 * 1024;
+/// Characters of a note about an embedder at most.
+const MAX_NOTE_CHARS: usize = 500;
 /// Bytes of an avatar at most, as where one is uploaded.
 const MAX_AVATAR_BYTES: u64 = 5 * 1024 * 1024;
 
@@ -95,7 +101,7 @@ struct Contents<'a> {
     /// The section of the knowledge, where there is one.
     section: Option<Section>,
     plan: Plan,
-    evals: Vec<EvalSet>,
+    belongings: Belongings,
     target: Target<'a>,
 }
 
@@ -108,28 +114,33 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn run(mut self) -> Result<Imported> {
-        let chatbot = self.chatbot()?;
+        let mut chatbot = self.chatbot()?;
         let store = &self.engine.parts.store;
-        let embedder = store.organization_embedder(self.request.organization);
-        let embedder = self.runtime.block_on(embedder)?;
-        let space = self.engine.space_of(embedder.as_ref());
+        let default = store.organization_embedder(self.request.organization);
+        let default = self.runtime.block_on(default)?;
+        chatbot.embedding.own = self.embedder(default.as_ref());
+        let wanted = chatbot.embedding.own.as_ref().or(default.as_ref());
+        let space = self.engine.space_of(wanted);
         let target = Target {
             chatbot: chatbot.id,
             space: &space,
             chunks: self.archive.manifest.chunks,
         };
         let section = self.archive.section(KNOWLEDGE);
-        let plan = match &section {
+        let mut plan = match &section {
             Some(section) => Plan::of(Items::of(self.archive.lines(section)?), &target)?,
             None => Plan::default(),
         };
-        let evals = self.evals(&chatbot, &plan)?;
+        let belongings = Belongings {
+            evals: self.evals(&chatbot, &plan)?,
+            sources: self.sources(&chatbot, &mut plan)?,
+        };
         let store = &self.engine.parts.store;
         self.runtime.block_on(store.promise_deletion(&chatbot))?;
         let contents = Contents {
             section,
             plan,
-            evals,
+            belongings,
             target,
         };
         let arrived = self.arrive(&chatbot, contents);
@@ -183,6 +194,52 @@ impl Import<'_> {
         Ok(chatbot)
     }
 
+    /// The chatbot's own embedder, where this server has it; else a note says why not, unless the
+    /// `default` makes the same vectors. An endpoint is never taken: whoever wrote the archive would be
+    /// sent all that the chatbot is told from now on.
+    fn embedder(&mut self, default: Option<&EmbedderChoice>) -> Option<EmbedderChoice> {
+        let problem = match self.archive.manifest.embedder.as_ref()? {
+            ArchivedEmbedder::Static => return Some(EmbedderChoice::Static),
+            ArchivedEmbedder::Transformer { model } => {
+                if self.engine.transformers().contains(model) {
+                    let model = model.clone();
+                    return Some(EmbedderChoice::Transformer { model });
+                }
+                format!("the model {model:?}, which is not on this server")
+            }
+            ArchivedEmbedder::Endpoint { base_url, model } => {
+                let endpoint = EmbedderChoice::Endpoint {
+                    provider: Provider {
+                        base_url: base_url.clone(),
+                        api_key: None,
+                    },
+                    model: model.clone(),
+                };
+                let space = self.engine.space_of(Some(&endpoint));
+                if space == self.engine.space_of(default) {
+                    return None;
+                }
+                format!("the model {model:?} at {base_url}, which has to be chosen anew")
+            }
+            ArchivedEmbedder::Unknown => "one that this Okra does not know".to_owned(),
+        };
+        let problem: String = problem.chars().take(MAX_NOTE_CHARS).collect();
+        self.archive.notes.push(format!(
+            "The chatbot's own embedder was {problem}. The default embedder makes its vectors."
+        ));
+        None
+    }
+
+    fn sources(&mut self, chatbot: &Chatbot, plan: &mut Plan) -> Result<Vec<ArrivingSource>> {
+        let Some(section) = self.archive.section(SOURCES) else {
+            return Ok(Vec::new());
+        };
+        let lines = self.archive.lines(&section)?;
+        let arriving = sources::read(self.engine, chatbot, lines, plan)?;
+        self.archive.notes.extend(arriving.notes);
+        Ok(arriving.sources)
+    }
+
     fn evals(&mut self, chatbot: &Chatbot, plan: &Plan) -> Result<Vec<EvalSet>> {
         let Some(section) = self.archive.section(EVALS) else {
             return Ok(Vec::new());
@@ -225,7 +282,7 @@ impl Import<'_> {
         let Contents {
             section,
             mut plan,
-            evals,
+            belongings,
             target,
         } = contents;
         let mut chatbot = chatbot.clone();
@@ -233,7 +290,8 @@ impl Import<'_> {
         let mut report = ImportReport {
             items: plan.order.len(),
             chunks: plan.chunks,
-            evals: evals.len(),
+            evals: belongings.evals.len(),
+            sources: belongings.sources.len(),
             notes: std::mem::take(&mut self.archive.notes),
             ..ImportReport::default()
         };
@@ -254,11 +312,11 @@ impl Import<'_> {
                     Ok(Some(arriving))
                 };
                 let items = stream::iter(std::iter::from_fn(|| next().transpose()));
-                self.runtime.block_on(store.arrive(chatbot, items, evals))?
+                self.runtime.block_on(store.arrive(chatbot, items, belongings))?
             }
             None => {
                 let none = stream::iter(std::iter::empty());
-                self.runtime.block_on(store.arrive(chatbot, none, evals))?
+                self.runtime.block_on(store.arrive(chatbot, none, belongings))?
             }
         };
         if report.chunks == 0 {

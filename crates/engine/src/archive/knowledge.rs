@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use okra_domain::error::Result;
 use okra_domain::knowledge::{Chunk, Item, ItemStatus, MAX_QUESTION_CHARS, MAX_TEXT_CHARS, Source};
-use okra_domain::{ChatbotId, Error, ItemId, Timestamp};
+use okra_domain::{ChatbotId, Error, ItemId, SourceId, Timestamp};
 use okra_search::QuantizedVector;
 use okra_store::ArrivingItem;
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub(super) struct Planned {
     pub(super) file: Option<PlannedFile>,
     /// The name that the blob of its text gets.
     pub(super) text: Option<Uuid>,
+    /// The source that it belongs to.
+    pub(super) source: Option<SourceId>,
 }
 
 /// An original file as its item tells of it; once it was looked at, as it is.
@@ -251,6 +253,7 @@ fn planned(item: &ArchivedItem) -> Planned {
         id: ItemId::new(),
         file,
         text: item.text.then(Uuid::new_v4),
+        source: None,
     }
 }
 
@@ -289,6 +292,7 @@ fn item_of(archived: ArchivedItem, planned: &Planned, chatbot: ChatbotId) -> Res
     }
     Ok(Item {
         id: planned.id,
+        source_id: planned.source,
         status: ItemStatus::from_str(&archived.status)?,
         error,
         enabled: archived.enabled,

@@ -72,8 +72,8 @@ pub async fn import(
         eprintln!("{note}");
     }
     eprintln!(
-        "{} items, {} files, {} passages.",
-        report.items, report.files, report.chunks
+        "{} items, {} files, {} passages, {} sources.",
+        report.items, report.files, report.chunks, report.sources
     );
     if report.to_read > 0 {
         eprintln!(

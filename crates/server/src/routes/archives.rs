@@ -53,6 +53,8 @@ pub struct ImportReportBody {
     to_read: usize,
     /// Sets of eval questions.
     evals: usize,
+    /// Sources. They are at rest, with the cadence `manual`.
+    sources: usize,
     /// What was left out, a sentence each.
     notes: Vec<String>,
 }
@@ -65,6 +67,7 @@ impl From<ImportReport> for ImportReportBody {
             chunks: report.chunks,
             to_read: report.to_read,
             evals: report.evals,
+            sources: report.sources,
             notes: report.notes,
         }
     }
@@ -73,9 +76,9 @@ impl From<ImportReport> for ImportReportBody {
 /// Export chatbot
 ///
 /// The chatbot as one zip archive, whose format docs/archive.md describes: settings, avatar, knowledge
-/// with its original files, evals, and with `chunks` what was read of the knowledge, with its vectors.
-/// Keys, secrets, allowed origins and conversations are not in it. It is sent as it is written; where
-/// something cannot be read it breaks off, and no import takes such a part.
+/// with its original files, sources, evals, and with `chunks` what was read of the knowledge, with its
+/// vectors. Keys, secrets, allowed origins and conversations are not in it. It is sent as it is written;
+/// where something cannot be read it breaks off, and no import takes such a part.
 #[utoipa::path(get, path = "/api/external/chatbot/{chatbotId}/export",
     operation_id = "exportChatbot", tag = "Chatbots",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
@@ -109,8 +112,9 @@ pub async fn export(
 ///
 /// Makes a chatbot of an archive, whole or not at all. It answers as the original did, at once where
 /// the archive says what was read and this server has the same embedder; else its items are read anew
-/// in the background. Its hosted page is off, it has no allowed origins and no keys, and its slug gets
-/// a number where it is taken.
+/// in the background. It keeps its own embedder where this server has that one; its sources are at rest
+/// until somebody asks for a sync or gives them a cadence. Its hosted page is off, it has no allowed
+/// origins and no keys, and its slug gets a number where it is taken.
 #[utoipa::path(post, path = "/api/external/chatbot/import",
     operation_id = "importChatbot", tag = "Chatbots",
     params(("name" = Option<String>, Query, description = "A name in place of the archive's.")),

@@ -1,6 +1,7 @@
 //! A chatbot as a file: it answers alike wherever it is taken in, on either database.
 
 mod refused;
+mod sources;
 mod zipped;
 
 use image::ImageFormat;
@@ -90,6 +91,13 @@ async fn museum(app: &TestApp) -> Bot {
         .await
         .expect(201);
     bot
+}
+
+/// The bot's archive.
+async fn exported_from(bot: &Bot) -> Vec<u8> {
+    let answer = bot.client.get(&bot.path("/export")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body.to_vec()
 }
 
 async fn exported(bot: &Bot, query: &str) -> Vec<u8> {

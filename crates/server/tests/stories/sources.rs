@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Bot, Client, Stage, TestApp, list, text};
 
 /// A page with a title, a passage and links, whose version is its content.
-fn page(title: &str, passage: &str, links: &[&str]) -> Page {
+pub fn page(title: &str, passage: &str, links: &[&str]) -> Page {
     let links: String = links
         .iter()
         .map(|link| format!("<li><a href=\"{link}\">more</a></li>"))
@@ -34,12 +34,12 @@ async fn beginning(stage: Stage) -> (TestApp, Bot, MockSite) {
 }
 
 /// Calls about the sources of one chatbot.
-struct Sources<'a> {
+pub struct Sources<'a> {
     client: &'a Client,
     bot: &'a Bot,
 }
 
-fn sources(bot: &Bot) -> Sources<'_> {
+pub fn sources(bot: &Bot) -> Sources<'_> {
     Sources {
         client: &bot.client,
         bot,
@@ -53,7 +53,7 @@ impl Sources<'_> {
     }
 
     /// Adds a source that is accepted.
-    async fn add(&self, source: Value) -> Value {
+    pub async fn add(&self, source: Value) -> Value {
         let added = self.client.post(&self.bot.path("/sources"), source).await;
         added.expect(202)["data"].clone()
     }
@@ -65,12 +65,12 @@ impl Sources<'_> {
     }
 
     /// The source as it is now.
-    async fn show(&self, source: &Value) -> Value {
+    pub async fn show(&self, source: &Value) -> Value {
         self.client.get(&self.path(source, "")).await.expect(200)["data"].clone()
     }
 
     /// Asks for a sync.
-    async fn sync(&self, source: &Value) {
+    pub async fn sync(&self, source: &Value) {
         let asked = self
             .client
             .post(&self.path(source, "/sync"), json!({}))
@@ -85,7 +85,7 @@ impl Sources<'_> {
     }
 
     /// The paths of its pages in this state, sorted.
-    async fn paths(&self, source: &Value, state: &str) -> Vec<String> {
+    pub async fn paths(&self, source: &Value, state: &str) -> Vec<String> {
         let pages = self.pages(source, &format!("state={state}")).await;
         let mut paths: Vec<String> = pages.iter().map(|page| path_of(&page["address"])).collect();
         paths.sort();
@@ -93,7 +93,7 @@ impl Sources<'_> {
     }
 
     /// The page at this path.
-    async fn page(&self, source: &Value, path: &str) -> Value {
+    pub async fn page(&self, source: &Value, path: &str) -> Value {
         let pages = self.pages(source, "").await;
         let found = pages.iter().find(|page| path_of(&page["address"]) == path);
         found
@@ -102,7 +102,7 @@ impl Sources<'_> {
     }
 
     /// What its log tells, oldest first: the event and the path of each page.
-    async fn log(&self, source: &Value) -> Vec<(String, String)> {
+    pub async fn log(&self, source: &Value) -> Vec<(String, String)> {
         let path = self.path(source, "/log?limit=200");
         let answer = self.client.get(&path).await.expect(200);
         let told = list(&answer["data"]).iter().rev().map(|entry| {
@@ -129,7 +129,7 @@ fn path_of(address: &Value) -> String {
 }
 
 /// The finished sync's counts in the log's words.
-fn finished(
+pub fn finished(
     added: u32,
     changed: u32,
     unchanged: u32,

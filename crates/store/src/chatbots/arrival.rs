@@ -18,8 +18,10 @@ use super::{SlugChoice, insert};
 use crate::Store;
 use crate::blobs;
 use crate::db::{Tx, params};
+use crate::embedders;
 use crate::jobs;
 use crate::knowledge;
+use crate::sources::{self, ArrivingSource};
 
 /// How long storing the files may take.
 const ARRIVING: Duration = Duration::from_secs(60 * 60);
@@ -37,6 +39,15 @@ pub struct ArrivingItem {
     pub text_file: Option<Uuid>,
     /// Whether it is to be read anew, for which it gets a job.
     pub reread: bool,
+}
+
+/// What arrives with a chatbot beside its items.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Belongings {
+    /// Its sets of questions.
+    pub evals: Vec<EvalSet>,
+    /// Its sources, at rest.
+    pub sources: Vec<ArrivingSource>,
 }
 
 impl Store {
@@ -57,14 +68,14 @@ impl Store {
         self.db.execute(sql, values).await.map(|_| ())
     }
 
-    /// Stores a chatbot with its items and evals, all or nothing, under a slug that is free; ends the
-    /// promise of [`Store::promise_deletion`]. Gives it back with the slug it got. The transaction
+    /// Stores a chatbot with its choice of embedder, its items, evals and sources, all or nothing, under a
+    /// slug that is free; ends the promise of [`Store::promise_deletion`]. Gives it back with the slug it got. The transaction
     /// stands while `items` are drawn, so these should come quickly.
     pub async fn arrive(
         &self,
         chatbot: Chatbot,
         mut items: impl Stream<Item = Result<ArrivingItem>> + Unpin + Send,
-        evals: Vec<EvalSet>,
+        with: Belongings,
     ) -> Result<Chatbot> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
@@ -74,6 +85,7 @@ impl Store {
             ..chatbot
         };
         let chatbot = insert(&mut tx, chatbot, SlugChoice::Derived).await?;
+        embedders::set_own(&mut tx, &chatbot).await?;
         while let Some(arriving) = items.next().await {
             let arriving = arriving?;
             let (id, reread) = (arriving.item.id, arriving.reread);
@@ -85,8 +97,11 @@ impl Store {
         let sql = "INSERT INTO knowledge_changes (chatbot_id, item_id, version) \
                    SELECT chatbot_id, id, 1 FROM knowledge_items WHERE chatbot_id = $1";
         tx.execute(sql, params![chatbot.id.0]).await?;
-        for set in &evals {
+        for set in &with.evals {
             crate::evals::insert(&mut tx, &chatbot, set).await?;
+        }
+        for source in &with.sources {
+            sources::insert_arriving(&mut tx, source).await?;
         }
         tx.commit().await?;
         Ok(chatbot)

@@ -5,13 +5,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use okra_domain::chatbot::Chatbot;
+use okra_domain::embedder::EmbedderChoice;
 use okra_domain::error::Result;
 use okra_domain::eval::{EvalSet, parse_questions};
 use okra_domain::knowledge::{Item, ItemStatus};
+use okra_domain::source::{
+    KnowledgeSource, NewSource, SourceChange, SourceKind, SourceState,
+};
 use okra_domain::{Error, ErrorKind, EvalId, ItemId};
-use okra_store::ArrivingItem;
 use okra_store::blobs;
 use okra_store::jobs::Task;
+use okra_store::sources::{ArrivingPage, ArrivingSource};
+use okra_store::{ArrivingItem, Belongings};
 use uuid::Uuid;
 
 use crate::on_every_database;
@@ -108,9 +113,39 @@ fn set(world: &World, chatbot: &Chatbot, name: &str) -> EvalSet {
     }
 }
 
+/// A source at rest, whose one page has the item's text, and of which another was deleted by hand.
+fn arriving_source(world: &World, chatbot: &Chatbot, item: &Item) -> Result<ArrivingSource> {
+    let new = NewSource {
+        kind: SourceKind::Site,
+        address: "https://example.com/".to_owned(),
+        change: SourceChange::default(),
+    };
+    let source = KnowledgeSource {
+        state: SourceState::Ready,
+        ..KnowledgeSource::new(chatbot.id, new, world.clock().now())?
+    };
+    let page = |address: &str, item| ArrivingPage {
+        address: address.to_owned(),
+        item,
+        depth: 1,
+        title: Some("A page".to_owned()),
+        text_hash: Some("a1".to_owned()),
+    };
+    Ok(ArrivingSource {
+        source,
+        pages: vec![
+            page("https://example.com/a", Some(item.id)),
+            page("https://example.com/b", None),
+        ],
+    })
+}
+
 async fn a_chatbot_arrives_with_all_its_items(world: World) -> Result<()> {
     world.chatbot("Shop").await?;
-    let chatbot = coming(&world, "Shop").await?;
+    let mut chatbot = coming(&world, "Shop").await?;
+    chatbot.embedding.own = Some(EmbedderChoice::Transformer {
+        model: "tiny".to_owned(),
+    });
     let upload = file(&chatbot, "a", world.clock());
     let path = blobs::item_path(chatbot.id, upload.id);
     world
@@ -118,7 +153,9 @@ async fn a_chatbot_arrives_with_all_its_items(world: World) -> Result<()> {
         .blobs()
         .put(&path, Bytes::from_static(b"a"))
         .await?;
-    let note = text(&chatbot, "A note", world.clock());
+    let mut note = text(&chatbot, "A note", world.clock());
+    let source = arriving_source(&world, &chatbot, &note)?;
+    note.source_id = Some(source.source.id);
     let name = Uuid::new_v4();
     let upload = ArrivingItem {
         text_file: Some(name),
@@ -126,9 +163,12 @@ async fn a_chatbot_arrives_with_all_its_items(world: World) -> Result<()> {
     };
     let items = [upload.clone(), arriving(note.clone(), &[])];
     let (one, two) = (set(&world, &chatbot, "One"), set(&world, &chatbot, "Two"));
-    let evals = vec![one.clone(), two.clone()];
+    let with = Belongings {
+        evals: vec![one.clone(), two.clone()],
+        sources: vec![source.clone()],
+    };
     let items = stream::iter(items.map(Ok));
-    let arrived = world.store.arrive(chatbot.clone(), items, evals).await?;
+    let arrived = world.store.arrive(chatbot.clone(), items, with).await?;
     assert_eq!(
         (arrived.slug.as_str(), arrived.knowledge_version),
         ("shop-2", 1)
@@ -160,6 +200,9 @@ async fn a_chatbot_arrives_with_all_its_items(world: World) -> Result<()> {
     let changes = world.store.knowledge_changes(&arrived, 0).await?;
     assert_eq!((changes.version, changes.items.len()), (1, 2));
     assert_eq!(world.store.eval(&arrived, two.id).await?, two);
+    assert_eq!(arrived.embedding.own, chatbot.embedding.own);
+    let leaving = world.store.leaving_sources(&arrived).await?;
+    assert_eq!(leaving, [source]);
     // The one job left is to read the note: the folder stays.
     world.lease_ingest(note.id).await?;
     assert_eq!(world.store.open_jobs().await?, 1);
@@ -199,7 +242,7 @@ async fn what_fails_half_way_leaves_nothing(world: World) -> Result<()> {
         "The archive is broken.",
     ));
     let items = stream::iter([Ok(note), broken]);
-    let came = world.store.arrive(chatbot.clone(), items, Vec::new()).await;
+    let came = world.store.arrive(chatbot.clone(), items, Belongings::default()).await;
     assert_fails(came, ErrorKind::Unprocessable);
     nothing_is_left(&world, &chatbot).await?;
 
@@ -207,7 +250,7 @@ async fn what_fails_half_way_leaves_nothing(world: World) -> Result<()> {
     let one = arriving(file(&chatbot, "a", world.clock()), &["One"]);
     let twin = arriving(file(&chatbot, "a", world.clock()), &["One"]);
     let items = stream::iter([Ok(one), Ok(twin)]);
-    let came = world.store.arrive(chatbot.clone(), items, Vec::new()).await;
+    let came = world.store.arrive(chatbot.clone(), items, Belongings::default()).await;
     assert_fails(came, ErrorKind::Unprocessable);
     nothing_is_left(&world, &chatbot).await
 }
@@ -222,7 +265,7 @@ async fn whoever_comes_too_late_is_told(world: World) -> Result<()> {
         .await?
         .expect("the folder is being deleted");
     let none = stream::iter(std::iter::empty());
-    let came = world.store.arrive(chatbot.clone(), none, Vec::new()).await;
+    let came = world.store.arrive(chatbot.clone(), none, Belongings::default()).await;
     assert_fails(came, ErrorKind::Unavailable);
     assert_not_found(
         world
