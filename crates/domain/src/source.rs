@@ -191,10 +191,12 @@ pub struct SourceOptions {
     pub documents: bool,
     /// Whether a site's sitemap is read.
     pub sitemap: bool,
+    /// Whether pages are drawn by a browser first, so that what their scripts write is read too.
+    pub render: bool,
 }
 
 impl Default for SourceOptions {
-    /// 500 pages, five links deep, with the sitemap and without documents.
+    /// 500 pages, five links deep, with the sitemap, without documents, as they are sent.
     fn default() -> Self {
         Self {
             include: Vec::new(),
@@ -203,6 +205,7 @@ impl Default for SourceOptions {
             max_depth: 5,
             documents: false,
             sitemap: true,
+            render: false,
         }
     }
 }

@@ -9,7 +9,8 @@
 
 mod address;
 mod error;
-mod resolver;
+mod gateway;
+mod guard;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,13 +27,14 @@ use url::Url;
 use address::Openings;
 pub use address::is_public;
 pub use error::{FetchError, FetchErrorKind};
-use resolver::Resolver;
+pub(crate) use gateway::Gateway;
+use guard::Guard;
 
 /// The longest address that is followed, in bytes.
 const MAX_URL: usize = 8 * 1024;
 
 /// What Okra calls itself to the sites that it reads; robots.txt knows it as `okra`.
-const USER_AGENT: &str = concat!("okra/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("okra/", env!("CARGO_PKG_VERSION"));
 
 /// What a fetch may take, and where it may go beyond the public internet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +114,7 @@ pub struct Fetcher {
     guarded: Client,
     /// Connects anywhere: for hosts that the operator opened by name.
     opened: Client,
-    openings: Arc<Openings>,
+    guard: Guard,
     policy: FetchPolicy,
 }
 
@@ -120,20 +122,15 @@ impl Fetcher {
     /// A fetcher under `policy`. Fails with `Misconfigured` where an entry of `allow` cannot be
     /// read.
     pub fn new(policy: FetchPolicy) -> Result<Self, FetchError> {
-        let openings = Arc::new(Openings::parse(&policy.allow)?);
-        let resolver = Resolver::new(openings.clone());
-        Self::with_resolver(policy, openings, resolver)
+        let guard = Guard::new(Arc::new(Openings::parse(&policy.allow)?));
+        Self::guarded_by(guard, policy)
     }
 
-    fn with_resolver(
-        policy: FetchPolicy,
-        openings: Arc<Openings>,
-        resolver: Resolver,
-    ) -> Result<Self, FetchError> {
+    fn guarded_by(guard: Guard, policy: FetchPolicy) -> Result<Self, FetchError> {
         Ok(Self {
-            guarded: built(client(&policy).dns_resolver(Arc::new(resolver)))?,
+            guarded: built(client(&policy).dns_resolver(Arc::new(guard.clone())))?,
             opened: built(client(&policy))?,
-            openings,
+            guard,
             policy,
         })
     }
@@ -143,6 +140,11 @@ impl Fetcher {
         tokio::time::timeout(self.policy.timeout, self.follow(url))
             .await
             .unwrap_or_else(|_| Err(FetchError::of(FetchErrorKind::Timeout)))
+    }
+
+    /// The longest body, in bytes.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.policy.max_bytes
     }
 
     /// Asks for `url` once, following no redirect: whoever crawls decides about each hop.
@@ -196,19 +198,10 @@ impl Fetcher {
 
     /// The client that may connect to this address, if any may.
     fn client_for(&self, url: &Url) -> Result<&Client, FetchError> {
-        if self.openings.name(url) {
+        if self.guard.opens(url) {
             return Ok(&self.opened);
         }
-        // An address written out is never looked up, so the resolver would not see it. `Url` has
-        // turned every other spelling (octal, hexadecimal, short) into the plain one by now.
-        let literal = match url.host() {
-            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
-            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
-            _ => None,
-        };
-        if literal.is_some_and(|ip| !self.openings.reachable(ip)) {
-            return Err(FetchError::of(FetchErrorKind::PrivateAddress));
-        }
+        self.guard.check_literal(url)?;
         Ok(&self.guarded)
     }
 

@@ -3,6 +3,7 @@
 //! edges or command lines.
 
 pub mod archive;
+pub mod browser;
 pub mod chat;
 pub mod embedders;
 mod eval;
@@ -33,6 +34,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use browser::Browser;
 use embedders::Embedders;
 use fetch::{Fetcher, Gate};
 use indexes::Indexes;
@@ -54,6 +56,8 @@ pub struct Parts {
     pub gate: Gate,
     /// Fetches user-given addresses.
     pub fetcher: Fetcher,
+    /// Draws pages that their scripts write, where the operator names one.
+    pub browser: Option<Browser>,
     /// Folders and buckets that sources may name.
     pub places: sources::Places,
     /// Limits and choices.

@@ -38,6 +38,10 @@ const STEP_PAGES: usize = 20;
 /// How long a step goes on before other jobs have their turn.
 const STEP_TIME: Duration = Duration::from_secs(5);
 
+/// Why no page is drawn.
+const NO_BROWSER: &str = "needs a Chromium, which this server's operator has not named (chromium, \
+                          OKRA_CHROMIUM)";
+
 /// What asking for a page came to, and how long its site is to be left alone.
 struct Visited {
     visit: Visit,
@@ -64,7 +68,7 @@ impl Engine {
     /// The source as it is to be stored, where everything about it can be used: its patterns can be
     /// read, and its address is one that its kind may have on this server, in its one spelling.
     pub fn checked_source(&self, source: KnowledgeSource) -> Result<KnowledgeSource> {
-        self.check_patterns(&source)?;
+        self.check_options(&source)?;
         if !source.kind.is_web() {
             self.parts.places.check(source.kind, &source.address)?;
             return Ok(source);
@@ -80,8 +84,11 @@ impl Engine {
         })
     }
 
-    /// Checks that the source's patterns can be read.
-    pub fn check_patterns(&self, source: &KnowledgeSource) -> Result<()> {
+    /// Checks that the source's patterns can be read, and that this server can do what its options ask.
+    pub fn check_options(&self, source: &KnowledgeSource) -> Result<()> {
+        if source.options.render && self.parts.browser.is_none() {
+            return Err(Error::invalid_field("options.render", NO_BROWSER));
+        }
         Scope::of(source).map(|_| ())
     }
 

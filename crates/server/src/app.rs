@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use okra_ai::embed::openai::OpenAiEmbedderConfig;
 use okra_ai::embed::transformer;
 use okra_domain::Clock;
+use okra_engine::browser::Browser;
 use okra_engine::embedders::{Embedders, Embedding, ServerEmbedding};
 use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
 use okra_engine::providers::Models;
@@ -99,6 +100,11 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         allow: config.fetch_allow.clone(),
         ..FetchPolicy::default()
     })?;
+    let browser = config.chromium.as_ref();
+    let (time, sandbox) = (config.chromium_time, config.chromium_sandbox);
+    let browser = browser.map(|program| Browser::new(program, time, sandbox));
+    let browser = browser.transpose().map_err(anyhow::Error::msg);
+    let browser = browser.context("chromium (OKRA_CHROMIUM)")?;
     let variables = config.aws_variables.iter();
     let variables = variables.map(|(name, value)| (name.clone(), value.expose().to_owned()));
     let buckets = Buckets::new(config.bucket_allow.clone(), variables.collect())
@@ -116,6 +122,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             .context("a model provider's address cannot be used")?,
         gate,
         fetcher,
+        browser,
         options: Options {
             fallback: config.fallback,
             prompt_tokens: config.max_prompt_tokens,

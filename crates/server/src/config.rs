@@ -92,6 +92,9 @@ struct Written {
     fetch_allow: Vec<String>,
     fetch_max_mb: usize,
     fetch_timeout_seconds: u64,
+    chromium: String,
+    chromium_timeout_seconds: u64,
+    chromium_sandbox: bool,
     folder_allow: Vec<PathBuf>,
     bucket_allow: Vec<String>,
     log: String,
@@ -158,6 +161,12 @@ pub struct Config {
     pub fetch_max_bytes: usize,
     /// How long a fetch may take.
     pub fetch_time: Duration,
+    /// The Chromium that draws pages, where there is one.
+    pub chromium: Option<PathBuf>,
+    /// How long it may take for a page.
+    pub chromium_time: Duration,
+    /// Whether it confines its processes.
+    pub chromium_sandbox: bool,
     /// Folders of the server that sources may name.
     pub folder_allow: Vec<PathBuf>,
     /// Buckets that sources may name.
@@ -298,6 +307,9 @@ impl Config {
             fetch_allow: written.fetch_allow,
             fetch_max_bytes: written.fetch_max_mb.saturating_mul(1024 * 1024),
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
+            chromium: text(&written.chromium).map(PathBuf::from),
+            chromium_time: Duration::from_secs(written.chromium_timeout_seconds),
+            chromium_sandbox: written.chromium_sandbox,
             folder_allow: folders(written.folder_allow)?,
             bucket_allow: written.bucket_allow,
             aws_variables: Vec::new(),
@@ -354,6 +366,11 @@ fn overlay_environment(table: &mut Table, variable: impl Fn(&str) -> Option<Stri
                 .parse()
                 .map(Value::Integer)
                 .with_context(|| format!("{name} must be a whole number, not {text:?}"))?,
+            Value::Boolean(_) => text
+                .trim()
+                .parse()
+                .map(Value::Boolean)
+                .with_context(|| format!("{name} must be true or false, not {text:?}"))?,
             Value::Array(_) => {
                 let parts = text
                     .split(',')

@@ -7,7 +7,7 @@ const source = (change: Partial<Source> = {}): Source => ({
   type: 'site',
   name: 'Shop',
   address: 'https://shop.example/',
-  options: { include: [], exclude: [], max_pages: 500, max_depth: 5, documents: false, sitemap: true },
+  options: { include: [], exclude: [], max_pages: 500, max_depth: 5, documents: false, sitemap: true, render: false },
   cadence: 'daily',
   state: 'ready',
   pages: { total: 4, pending: 0, ready: 4, failed: 0 },

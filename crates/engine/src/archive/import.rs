@@ -312,11 +312,13 @@ impl Import<'_> {
                     Ok(Some(arriving))
                 };
                 let items = stream::iter(std::iter::from_fn(|| next().transpose()));
-                self.runtime.block_on(store.arrive(chatbot, items, belongings))?
+                self.runtime
+                    .block_on(store.arrive(chatbot, items, belongings))?
             }
             None => {
                 let none = stream::iter(std::iter::empty());
-                self.runtime.block_on(store.arrive(chatbot, none, belongings))?
+                self.runtime
+                    .block_on(store.arrive(chatbot, none, belongings))?
             }
         };
         if report.chunks == 0 {

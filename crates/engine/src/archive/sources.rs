@@ -73,7 +73,10 @@ impl SourceLine {
                 text_hash: page.text_hash,
             })
         });
-        Ok([Self::Source(Box::new(first))].into_iter().chain(pages).collect())
+        Ok([Self::Source(Box::new(first))]
+            .into_iter()
+            .chain(pages)
+            .collect())
     }
 }
 
@@ -178,7 +181,12 @@ impl Reading<'_> {
             let problem = "a page is longer than any that is read, or there twice";
             return Err(Error::invalid(problem));
         }
-        let Some(source) = self.arriving.sources.last_mut().filter(|_| !current.left_out) else {
+        let Some(source) = self
+            .arriving
+            .sources
+            .last_mut()
+            .filter(|_| !current.left_out)
+        else {
             return Ok(());
         };
         let item = match page.item.map(|item| plan.items.get_mut(&item)) {

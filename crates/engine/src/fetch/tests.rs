@@ -198,10 +198,10 @@ async fn a_name_is_connected_to_at_its_public_addresses_only() {
         "[::1]:0",
     ];
     let found = found.map(|address| address.parse().unwrap());
-    let resolver = Resolver::asking(Arc::new(openings), move |_| {
+    let guard = Guard::asking(Arc::new(openings), move |_| {
         Box::pin(async move { Ok(found.to_vec()) })
     });
-    let kept = resolver.reachable("example.com").await.unwrap();
+    let kept = guard.reachable("example.com").await.unwrap();
     let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
     assert_eq!(kept, ["8.8.8.8:0", "10.9.1.1:0"]);
 }
@@ -216,13 +216,13 @@ fn rebound(answers: Vec<Vec<SocketAddr>>) -> (Fetcher, Arc<AtomicUsize>) {
     let openings = Arc::new(Openings::parse(&policy.allow).unwrap());
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
-    let resolver = Resolver::asking(openings.clone(), move |name| {
+    let guard = Guard::asking(openings, move |name| {
         assert_eq!(name, "shop.example.com");
         let turn = count.fetch_add(1, Ordering::SeqCst);
         let answer = answers[turn.min(answers.len() - 1)].clone();
         Box::pin(async move { Ok(answer) })
     });
-    let fetcher = Fetcher::with_resolver(policy, openings, resolver);
+    let fetcher = Fetcher::guarded_by(guard, policy);
     (fetcher.unwrap(), asked)
 }
 

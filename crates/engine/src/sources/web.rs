@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use okra_domain::knowledge::Source;
 use okra_domain::source::{KnowledgeSource, PageState, SourceKind};
 use okra_extract::site::{PageLinks, page_links};
@@ -11,7 +12,7 @@ use okra_store::sources::{Found, Outcome, SourcePage, Visit};
 use url::Url;
 
 use super::scope::{normal, resolved};
-use super::{Body, Syncing, Visited, first, item_for, sha256};
+use super::{Body, NO_BROWSER, Syncing, Visited, first, item_for, sha256};
 use crate::Engine;
 use crate::fetch::{Answer, FetchError, FetchErrorKind, Fetched, Known};
 use crate::ingest::{self, IngestError, page_error};
@@ -176,7 +177,7 @@ impl Engine {
         &self,
         syncing: &Syncing<'_>,
         page: &SourcePage,
-        fetched: Fetched,
+        mut fetched: Fetched,
         body: Body,
     ) -> Result<Visit, IngestError> {
         let kind = kind_of(&fetched);
@@ -190,6 +191,17 @@ impl Engine {
                 format.with_article()
             );
             return Ok(visit(Outcome::Excluded(reason), &body, None));
+        }
+        let mut body = body;
+        if html && syncing.source.options.render {
+            body.bytes = match self.drawn(&fetched.url).await {
+                Err(IngestError::Unreadable(reason)) => {
+                    return Ok(visit(Outcome::Failed(reason), &body, None));
+                }
+                drawn => drawn?,
+            };
+            // However it was sent, what a browser gives is UTF-8.
+            fetched.content_type = Some("text/html; charset=utf-8".to_owned());
         }
         let mut found = None;
         if html {
@@ -229,6 +241,16 @@ impl Engine {
         let size = body.bytes.len();
         let outcome = self.judge(syncing, page, item, (document, size)).await?;
         Ok(visit(outcome, &body, found))
+    }
+
+    /// A page as a browser draws it.
+    async fn drawn(&self, url: &Url) -> Result<Bytes, IngestError> {
+        match &self.parts.browser {
+            Some(browser) => browser.draw(&self.parts.fetcher, url).await,
+            None => Err(IngestError::Unreadable(format!(
+                "Reading it with its scripts {NO_BROWSER}."
+            ))),
+        }
     }
 
     /// The page that this one calls its proper address, where that is another one of the source that

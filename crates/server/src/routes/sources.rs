@@ -63,6 +63,10 @@ pub struct SourceOptionsInput {
     documents: Option<bool>,
     /// Whether a site's sitemap is read; it is by default.
     sitemap: Option<bool>,
+    /// Whether pages are drawn by a browser first, so that what their scripts write is read too; not by
+    /// default. The server's operator has to name a Chromium (`chromium`). It takes some seconds a page,
+    /// and a page is drawn when what its server sends has changed.
+    render: Option<bool>,
 }
 
 /// A source to be added.
@@ -211,7 +215,10 @@ pub async fn update(
     };
     let changed = |source: &KnowledgeSource| {
         let next = source.changed(change, now)?;
-        app.engine.check_patterns(&next)?;
+        // What stands already may stand on, whatever the operator took away since.
+        if next.options != source.options {
+            app.engine.check_options(&next)?;
+        }
         Ok(next)
     };
     let source = store.update_source(&chatbot, source_id(&id)?, changed);

@@ -321,11 +321,10 @@ async fn what_is_not_known_is_left_out_and_told(stage: Stage) {
     let bot = museum(&app).await;
     let mut zipped = Zipped::read(&exported(&bot, "").await);
     let mut manifest = zipped.manifest();
-    manifest["sections"]["sources"] =
-        json!({"path": "sources.jsonl", "entries": 1, "sha256": "00"});
+    manifest["sections"]["themes"] = json!({"path": "themes.jsonl", "entries": 1, "sha256": "00"});
     manifest["later"] = json!({"a": 1});
     zipped.set("manifest.json", manifest.to_string());
-    zipped.set("sources.jsonl", "{}\n");
+    zipped.set("themes.jsonl", "{}\n");
     zipped.set("__MACOSX/junk", "x");
     let lines = zipped
         .text("knowledge.jsonl")
@@ -335,7 +334,7 @@ async fn what_is_not_known_is_left_out_and_told(stage: Stage) {
     let notes = list(&report["notes"]);
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(
-        text(&notes[0]).contains("\"sources\" is not known"),
+        text(&notes[0]).contains("\"themes\" is not known"),
         "{notes:?}"
     );
     assert!(text(&notes[1]).contains("1 files"), "{notes:?}");

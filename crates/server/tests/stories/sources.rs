@@ -1,5 +1,6 @@
 //! Whole sites, feeds and folders: read once, kept fresh, stopped, gone on with.
 
+mod drawn;
 mod fresh;
 mod hostile;
 mod kinds;
@@ -59,7 +60,7 @@ impl Sources<'_> {
     }
 
     /// Adds a site with these options.
-    async fn add_site(&self, site: &MockSite, options: Value) -> Value {
+    pub async fn add_site(&self, site: &MockSite, options: Value) -> Value {
         let source = json!({"type": "site", "address": site.url("/"), "options": options});
         self.add(source).await
     }

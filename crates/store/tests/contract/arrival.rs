@@ -9,9 +9,7 @@ use okra_domain::embedder::EmbedderChoice;
 use okra_domain::error::Result;
 use okra_domain::eval::{EvalSet, parse_questions};
 use okra_domain::knowledge::{Item, ItemStatus};
-use okra_domain::source::{
-    KnowledgeSource, NewSource, SourceChange, SourceKind, SourceState,
-};
+use okra_domain::source::{KnowledgeSource, NewSource, SourceChange, SourceKind, SourceState};
 use okra_domain::{Error, ErrorKind, EvalId, ItemId};
 use okra_store::blobs;
 use okra_store::jobs::Task;
@@ -242,7 +240,10 @@ async fn what_fails_half_way_leaves_nothing(world: World) -> Result<()> {
         "The archive is broken.",
     ));
     let items = stream::iter([Ok(note), broken]);
-    let came = world.store.arrive(chatbot.clone(), items, Belongings::default()).await;
+    let came = world
+        .store
+        .arrive(chatbot.clone(), items, Belongings::default())
+        .await;
     assert_fails(came, ErrorKind::Unprocessable);
     nothing_is_left(&world, &chatbot).await?;
 
@@ -250,7 +251,10 @@ async fn what_fails_half_way_leaves_nothing(world: World) -> Result<()> {
     let one = arriving(file(&chatbot, "a", world.clock()), &["One"]);
     let twin = arriving(file(&chatbot, "a", world.clock()), &["One"]);
     let items = stream::iter([Ok(one), Ok(twin)]);
-    let came = world.store.arrive(chatbot.clone(), items, Belongings::default()).await;
+    let came = world
+        .store
+        .arrive(chatbot.clone(), items, Belongings::default())
+        .await;
     assert_fails(came, ErrorKind::Unprocessable);
     nothing_is_left(&world, &chatbot).await
 }
@@ -265,7 +269,10 @@ async fn whoever_comes_too_late_is_told(world: World) -> Result<()> {
         .await?
         .expect("the folder is being deleted");
     let none = stream::iter(std::iter::empty());
-    let came = world.store.arrive(chatbot.clone(), none, Belongings::default()).await;
+    let came = world
+        .store
+        .arrive(chatbot.clone(), none, Belongings::default())
+        .await;
     assert_fails(came, ErrorKind::Unavailable);
     assert_not_found(
         world

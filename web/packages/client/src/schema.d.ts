@@ -158,8 +158,9 @@ export interface paths {
          * Import chatbot
          * @description Makes a chatbot of an archive, whole or not at all. It answers as the original did, at once where
          *     the archive says what was read and this server has the same embedder; else its items are read anew
-         *     in the background. Its hosted page is off, it has no allowed origins and no keys, and its slug gets
-         *     a number where it is taken.
+         *     in the background. It keeps its own embedder where this server has that one; its sources are at rest
+         *     until somebody asks for a sync or gives them a cadence. Its hosted page is off, it has no allowed
+         *     origins and no keys, and its slug gets a number where it is taken.
          */
         post: operations["importChatbot"];
         delete?: never;
@@ -510,9 +511,9 @@ export interface paths {
         /**
          * Export chatbot
          * @description The chatbot as one zip archive, whose format docs/archive.md describes: settings, avatar, knowledge
-         *     with its original files, evals, and with `chunks` what was read of the knowledge, with its vectors.
-         *     Keys, secrets, allowed origins and conversations are not in it. It is sent as it is written; where
-         *     something cannot be read it breaks off, and no import takes such a part.
+         *     with its original files, sources, evals, and with `chunks` what was read of the knowledge, with its
+         *     vectors. Keys, secrets, allowed origins and conversations are not in it. It is sent as it is written;
+         *     where something cannot be read it breaks off, and no import takes such a part.
          */
         get: operations["exportChatbot"];
         put?: never;
@@ -2230,6 +2231,8 @@ export interface components {
             items: number;
             /** @description What was left out, a sentence each. */
             notes: string[];
+            /** @description Sources. They are at rest, with the cadence `manual`. */
+            sources: number;
             /**
              * @description Items that are read anew in the background: they came without passages, or with vectors of
              *     another embedder.
@@ -3667,6 +3670,11 @@ export interface components {
              */
             max_pages: number;
             /**
+             * @description Whether pages are drawn by a browser first, so that what their scripts write is read too.
+             * @default false
+             */
+            render: boolean;
+            /**
              * @description Whether a site's sitemap is read.
              * @default true
              */
@@ -3693,6 +3701,12 @@ export interface components {
              * @description Pages at most; 500 by default.
              */
             max_pages?: number | null;
+            /**
+             * @description Whether pages are drawn by a browser first, so that what their scripts write is read too; not by
+             *     default. The server's operator has to name a Chromium (`chromium`). It takes some seconds a page,
+             *     and a page is drawn when what its server sends has changed.
+             */
+            render?: boolean | null;
             /** @description Whether a site's sitemap is read; it is by default. */
             sitemap?: boolean | null;
         };

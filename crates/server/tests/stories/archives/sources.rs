@@ -45,8 +45,18 @@ async fn move_site(from: Backend, to: Backend) {
         return;
     };
     let site = MockSite::start().await;
-    site.put("/", page("Home", "The museum has a garden.", &["/roses", "/dogs", "/old"]));
-    site.put("/roses", page("Roses", "The rose garden is behind the east wing.", &[]));
+    site.put(
+        "/",
+        page(
+            "Home",
+            "The museum has a garden.",
+            &["/roses", "/dogs", "/old"],
+        ),
+    );
+    site.put(
+        "/roses",
+        page("Roses", "The rose garden is behind the east wing.", &[]),
+    );
     site.put("/dogs", page("Dogs", "Only guide dogs are allowed.", &[]));
     site.put("/old", page("Old", "The old garden was a car park.", &[]));
     let allow = site.address().to_string();
@@ -63,10 +73,8 @@ async fn move_site(from: Backend, to: Backend) {
     here.work().await;
     // Deleted by hand: it is not to come back, wherever the chatbot goes.
     let old = sources(&bot).page(&source, "/old").await["item_id"].clone();
-    bot.client
-        .json("DELETE", &bot.path("/knowledge-base"), json!({"id": old}).to_string())
-        .await
-        .expect(200);
+    let deleted = format!("/knowledge-base?id={}", text(&old));
+    bot.client.delete(&bot.path(&deleted)).await.expect(200);
     here.work().await;
     let archive = exported_from(&bot).await;
     site.forget_requests();
@@ -85,9 +93,14 @@ async fn move_site(from: Backend, to: Backend) {
     ] {
         assert_eq!(arrived[name], expected, "{name}: {arrived}");
     }
-    assert_eq!(arrived["options"], sources(&bot).show(&source).await["options"]);
+    assert_eq!(
+        arrived["options"],
+        sources(&bot).show(&source).await["options"]
+    );
     // At rest: however long it takes, nobody is asked for anything.
-    there.clock.advance(std::time::Duration::from_secs(3 * 24 * 60 * 60));
+    there
+        .clock
+        .advance(std::time::Duration::from_secs(3 * 24 * 60 * 60));
     there.work().await;
     assert!(site.requests().is_empty(), "{:?}", site.requests());
     assert!(copy.found("Are dogs allowed?").await.contains("guide dogs"));
@@ -99,10 +112,16 @@ async fn move_site(from: Backend, to: Backend) {
     assert_eq!(sources(&copy).paths(&arrived, "ready").await, arrived_pages);
     sources(&copy).sync(&arrived).await;
     there.work().await;
-    assert_eq!(sources(&copy).log(&arrived).await.last(), Some(&finished(0, 0, 3, 0, 0)));
+    assert_eq!(
+        sources(&copy).log(&arrived).await.last(),
+        Some(&finished(0, 0, 3, 0, 0))
+    );
     assert_eq!(sources(&copy).paths(&arrived, "ready").await, arrived_pages);
     assert_eq!(copy.items().await, items, "nothing was read anew");
-    site.put("/dogs", page("Dogs", "All dogs are welcome, on a lead.", &[]));
+    site.put(
+        "/dogs",
+        page("Dogs", "All dogs are welcome, on a lead.", &[]),
+    );
     site.remove("/roses");
     for expected in [finished(0, 1, 1, 0, 0), finished(0, 0, 2, 1, 0)] {
         sources(&copy).sync(&arrived).await;
@@ -129,10 +148,20 @@ async fn a_source_that_cannot_be_read_here_leaves_its_items(stage: Stage) {
     let archive = exported_from(&bot).await;
     let there = stage.app().await;
     let (copy, report) = imported(&there.client, archive).await;
-    assert_eq!((&report["sources"], &report["items"]), (&json!(0), &json!(1)));
+    assert_eq!(
+        (&report["sources"], &report["items"]),
+        (&json!(0), &json!(1))
+    );
     let note = text(&report["notes"][0]);
-    assert!(note.contains("\"Files\"") && note.contains("folder_allow"), "{note}");
-    assert!(copy.found("When does the museum open?").await.contains("nine"));
+    assert!(
+        note.contains("\"Files\"") && note.contains("folder_allow"),
+        "{note}"
+    );
+    assert!(
+        copy.found("When does the museum open?")
+            .await
+            .contains("nine")
+    );
     let listed = copy.client.get(&copy.path("/sources")).await.expect(200);
     assert!(list(&listed["data"]).is_empty());
 }
@@ -164,11 +193,24 @@ async fn an_embedder_comes_along_where_it_is_known(stage: Stage) {
     };
     let by_transformer = choose(json!({"kind": "transformer", "model": "tiny-bert"})).await;
     let (copy, report) = imported(&app.client, by_transformer.clone()).await;
-    assert_eq!((&report["notes"], &report["to_read"]), (&json!([]), &json!(0)));
+    assert_eq!(
+        (&report["notes"], &report["to_read"]),
+        (&json!([]), &json!(0))
+    );
     let kept = embedder(&copy).await;
     assert_eq!(
-        (&kept["kind"], &kept["model"], &kept["source"], &kept["status"]),
-        (&json!("transformer"), &json!("tiny-bert"), &json!("chatbot"), &json!("ready"))
+        (
+            &kept["kind"],
+            &kept["model"],
+            &kept["source"],
+            &kept["status"]
+        ),
+        (
+            &json!("transformer"),
+            &json!("tiny-bert"),
+            &json!("chatbot"),
+            &json!("ready")
+        )
     );
 
     // Where there is no such model, the default one makes the vectors, and the report says so.
@@ -178,12 +220,22 @@ async fn an_embedder_comes_along_where_it_is_known(stage: Stage) {
     let elsewhere = elsewhere.app().await;
     let (copy, report) = imported(&elsewhere.client, by_transformer).await;
     let note = text(&report["notes"][0]);
-    assert!(note.contains("tiny-bert") && note.contains("default"), "{note}");
+    assert!(
+        note.contains("tiny-bert") && note.contains("default"),
+        "{note}"
+    );
     assert_eq!(report["to_read"], 1);
     elsewhere.work().await;
     let fallen = embedder(&copy).await;
-    assert_eq!((&fallen["kind"], &fallen["source"]), (&json!("static"), &json!("server")));
-    assert!(copy.found("coffee machine").await.contains("return in days"));
+    assert_eq!(
+        (&fallen["kind"], &fallen["source"]),
+        (&json!("static"), &json!("server"))
+    );
+    assert!(
+        copy.found("coffee machine")
+            .await
+            .contains("return in days")
+    );
 
     // An endpoint's key stays at home, and nobody is sent anything because an archive says so.
     let endpoint = json!({"kind": "endpoint", "base_url": provider.base_url(),
@@ -195,7 +247,10 @@ async fn an_embedder_comes_along_where_it_is_known(stage: Stage) {
     let (copy, report) = imported(&app.client, by_endpoint).await;
     app.work().await;
     let note = text(&report["notes"][0]);
-    assert!(note.contains("mock-embedding") && note.contains("chosen anew"), "{note}");
+    assert!(
+        note.contains("mock-embedding") && note.contains("chosen anew"),
+        "{note}"
+    );
     assert_eq!(embedder(&copy).await["kind"], "static");
     assert_eq!(provider.request_count(), asked);
 }
@@ -227,7 +282,10 @@ async fn sources_are_held_to_their_rules(stage: Stage) {
         (home.to_owned(), "a page stands before the first source"),
         (format!("{source}\n{source}"), "two at one address"),
         (format!("{source}\n{home}\n{home}"), "there twice"),
-        (source.replace("\"max_pages\":500", "\"max_pages\":0"), "max_pages"),
+        (
+            source.replace("\"max_pages\":500", "\"max_pages\":0"),
+            "max_pages",
+        ),
         ("{\"source\": 1}".to_owned(), "line 1 of sources.jsonl"),
     ] {
         let refused = super::import(&app.client, "", with_lines(&archive, &lines)).await;
@@ -237,6 +295,12 @@ async fn sources_are_held_to_their_rules(stage: Stage) {
     }
     let left_out = with_lines(&archive, &format!("{private}\n{home}"));
     let (_, report) = imported(&app.client, left_out).await;
-    assert_eq!((&report["sources"], &report["items"]), (&json!(0), &json!(1)));
-    assert!(text(&report["notes"][0]).contains("file:///etc/passwd"), "{report}");
+    assert_eq!(
+        (&report["sources"], &report["items"]),
+        (&json!(0), &json!(1))
+    );
+    assert!(
+        text(&report["notes"][0]).contains("file:///etc/passwd"),
+        "{report}"
+    );
 }

@@ -1,6 +1,6 @@
 //! Sites that mean no good: loops, traps, floods, and ways into the operator's own network.
 
-use okra_testkit::website::{MockSite, Page};
+use okra_testkit::website::{MockSite, Page, gzip};
 use serde_json::json;
 
 use super::{beginning, page, sources};
@@ -10,6 +10,7 @@ stories! {
     loops_and_calendars_come_to_an_end,
     no_link_leads_into_a_private_network,
     huge_and_broken_pages_fail_alone,
+    floods_of_addresses_are_bounded,
     a_site_whose_wishes_are_unknown_is_left_alone,
 }
 
@@ -176,6 +177,43 @@ async fn huge_and_broken_pages_fail_alone(stage: Stage) {
     }
     assert_eq!(site.asked("/cut"), 5, "what may pass is tried again");
     assert_eq!(site.asked("/huge"), 1, "what will not pass is not");
+}
+
+async fn floods_of_addresses_are_bounded(stage: Stage) {
+    let (app, bot, site) = beginning(stage).await;
+    let links: String = (0..100_000)
+        .map(|number| format!("<a href=\"/p{number}\">{number}</a>"))
+        .collect();
+    let html = format!("<title>Home</title><main><p>The beginning.</p>{links}</main>");
+    site.put("/", Page::html(html));
+    site.put_others(|path| path.starts_with("/p").then(|| page(path, path, &[])));
+    let robots = format!(
+        "Sitemap: {}\nSitemap: {}\nSitemap: {}",
+        site.url("/bomb.xml.gz"),
+        site.url("/deep.xml.gz"),
+        site.url("/long.xml")
+    );
+    site.put("/robots.txt", Page::typed("text/plain", robots));
+    let packed = |bytes: Vec<u8>| Page::typed("application/gzip", gzip(&bytes));
+    site.put("/bomb.xml.gz", packed(vec![b' '; 51 * 1024 * 1024]));
+    let deep = format!("<urlset>{}", "<a>".repeat(16 * 1024 * 1024));
+    site.put("/deep.xml.gz", packed(deep.into_bytes()));
+    let long: String = (0..60_000)
+        .map(|number| format!("<url><loc>{}</loc></url>", site.url(&format!("/p{number}"))))
+        .collect();
+    let long = format!("<urlset>{long}</urlset>");
+    site.put("/long.xml", Page::typed("text/xml", long));
+    let sources = sources(&bot);
+    let source = sources.add_site(&site, json!({"max_pages": 10})).await;
+    app.work().await;
+    let shown = sources.show(&source).await;
+    assert_eq!(
+        (&shown["state"], &shown["limit_reached"], &shown["error"]),
+        (&json!("ready"), &json!(true), &serde_json::Value::Null),
+        "{shown}"
+    );
+    assert_eq!(sources.paths(&source, "ready").await.len(), 10);
+    assert!(bot.items().await.len() <= 10);
 }
 
 async fn a_site_whose_wishes_are_unknown_is_left_alone(stage: Stage) {

@@ -155,7 +155,7 @@ async fn a_part_of_a_bucket_is_read_and_kept_fresh(stage: Stage) {
     let s3 = MockS3::start().await;
     s3.put("docs/public/hours.txt", "The workshop opens at nine.");
     s3.put("docs/public/a b/prices.csv", "name,price\nKettle,30\n");
-    s3.put("docs/public/photo.png", "no text");
+    s3.put("docs/public/setup.exe", "no text");
     s3.put("docs/secret.txt", "The safe opens at midnight.");
     let allowed = s3.url("docs/public");
     let mut settings = s3.variables();
@@ -225,8 +225,11 @@ async fn a_part_of_a_bucket_is_read_and_kept_fresh(stage: Stage) {
     assert_eq!(sources.show(&source).await["state"], "failed");
     assert!(bot.found("What does a kettle cost?").await.contains("30"));
     s3.refuse(false);
-    sources.sync(&source).await;
-    app.work().await;
+    // A sync that learnt nothing stands between two that missed it, so these count anew.
+    for _ in 0..2 {
+        sources.sync(&source).await;
+        app.work().await;
+    }
     let log = sources.log(&source).await;
     assert!(log.contains(&event("retired", "a b/prices.csv")), "{log:?}");
     assert_eq!(log.last(), Some(&finished(0, 0, 1, 1, 0)));

@@ -115,15 +115,17 @@ pub(super) async fn add_found(
     let mut pages = Pages::of(tx, source).await?;
     let mut numbers = Vec::with_capacity(found.len());
     let mut seen = HashSet::new();
+    let mut limit_reached = false;
     for page in found {
         match pages.add(tx, page, false, now).await? {
             Some(number) if seen.insert(number) => numbers.push(number),
             Some(_) => {}
-            None => {
-                let sql = "UPDATE sources SET limit_reached = TRUE WHERE id = $1";
-                tx.execute(sql, params![source.id.0]).await?;
-            }
+            None => limit_reached = true,
         }
+    }
+    if limit_reached {
+        let sql = "UPDATE sources SET limit_reached = TRUE WHERE id = $1";
+        tx.execute(sql, params![source.id.0]).await?;
     }
     Ok(numbers)
 }
