@@ -136,12 +136,15 @@ fn says_full(error: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-        {
+        let Some(of_io) = error.downcast_ref::<std::io::Error>() else {
+            cause = error.source();
+            continue;
+        };
+        if matches!(of_io.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
             return true;
         }
-        cause = error.source();
+        // What it carries, not what caused that, which is what `source` would give.
+        cause = of_io.get_ref().map(|carried| carried as _);
     }
     false
 }
