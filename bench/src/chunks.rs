@@ -213,7 +213,9 @@ impl Cut {
             fusion: Fusion::static_english(),
         };
         let (mut left, mut taken) = (budget, HashSet::new());
-        'hits: for hit in self.index.search(&query, MOST) {
+        let found = self.index.search(&query, MOST);
+        let found = found.expect("an index in memory reads no file");
+        'hits: for hit in found {
             let source = hit.item.as_u128() as usize;
             let best = self
                 .passages

@@ -16,6 +16,7 @@ mod mock;
 mod pdf;
 mod query;
 mod retrieval;
+mod scale;
 mod server;
 mod start;
 mod table;
@@ -27,7 +28,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-const NAMES: [&str; 7] = [
+/// Those that take minutes are run where they are named.
+const LONG: [&str; 1] = ["scale"];
+const NAMES: [&str; 8] = [
     "start",
     "query",
     "chat",
@@ -35,12 +38,13 @@ const NAMES: [&str; 7] = [
     "web",
     "retrieval",
     "chunks",
+    "scale",
 ];
 
 const HELP: &str = "\
 Measure the hot paths and print a table.
 
-Usage: cargo xtask bench [name…]      all of them where none is named
+Usage: cargo xtask bench [name…]      all but scale where none is named
 
   start      start to the first answer, resident memory, size of the binary
   query      query-knowledge over HTTP at 10,000 passages; the index alone at 100,000
@@ -49,6 +53,8 @@ Usage: cargo xtask bench [name…]      all of them where none is named
   web        the console's weight and first paint in Chromium; memory of a thousand visitors' open streams
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
   chunks     how much of an answer reaches the model by size of chunks, on chunk_en there
+  scale      a chatbot of 100,000 passages: taking in, memory, first query, queries while another takes in;
+             10,000 chatbots in one server. Some ten minutes
 ";
 
 fn main() -> ExitCode {
@@ -80,7 +86,10 @@ async fn run(arguments: &[String]) -> Result<()> {
     if let Some(unknown) = arguments.iter().find(|a| !NAMES.contains(&a.as_str())) {
         bail!("there is no benchmark named {unknown:?}; --help lists them");
     }
-    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|a| a == name);
+    let wanted = |name: &str| match arguments {
+        [] => !LONG.contains(&name),
+        named => named.iter().any(|a| a == name),
+    };
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
         println!("\n{name}  ({})", table::load());
         match name {
@@ -90,6 +99,7 @@ async fn run(arguments: &[String]) -> Result<()> {
             "ingest" => ingest::run(&binary()?).await?.print(),
             "web" => web::run(&binary()?).await?.print(),
             "chunks" => chunks::run()?,
+            "scale" => scale::run(&binary()?).await?.print(),
             _ => retrieval::run().await?,
         }
     }

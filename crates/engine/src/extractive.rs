@@ -137,7 +137,8 @@ fn score(question: &str, sentences: &[&str]) -> Vec<f32> {
         fusion: Fusion::lexical_only(),
     };
     let mut scores = vec![0.0; sentences.len()];
-    for hit in index.search(&query, sentences.len()) {
+    let found = index.search(&query, sentences.len());
+    for hit in found.expect("an index in memory reads no file") {
         if let Some(score) = scores.get_mut(hit.ordinal as usize) {
             *score = hit.score;
         }

@@ -1,26 +1,39 @@
-//! The search indexes of the chatbots in use: built from the store on demand, brought up to date
-//! by what changed since their version, dropped when memory runs short.
+//! The search indexes of the chatbots in use: opened from the data folder or built from the store on
+//! demand, brought up to date by what changed since their version, dropped when memory runs short.
 //!
 //! Reading a snapshot never waits for an update of another chatbot, and updates of one chatbot are
-//! made once however many queries ask for them.
+//! made once however many queries ask for them. Segments are joined and written to files by threads
+//! in the background, on a snapshot that takes the old one's place when it is done.
+
+mod build;
+mod folders;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use okra_domain::ChatbotId;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::knowledge::Chunk;
-use okra_domain::{ChatbotId, Error};
-use okra_search::{Change, Document, Index, QuantizedVector};
+use okra_search::{Index, Stamp};
 use okra_store::Store;
-use okra_store::knowledge::IndexedItem;
+use tokio::sync::Semaphore;
 
-/// Items loaded before they are handed to the index: bounds what a cold start holds twice.
-const BATCH_CHUNKS: usize = 4_096;
+use crate::background::Background;
+use crate::worker::log;
+pub(crate) use build::search_title;
+use build::{Pace, update};
+use folders::Folders;
+
+/// Passages from which on an index is kept in files: building a smaller one anew takes a fraction of
+/// a second, and thousands of them would be thousands of files.
+const LARGE: usize = 2_048;
 
 pub(crate) struct Indexes {
     slots: Mutex<Slots>,
     budget_bytes: usize,
+    folders: Option<Folders>,
+    background: Background,
 }
 
 #[derive(Default)]
@@ -28,53 +41,113 @@ struct Slots {
     by_chatbot: HashMap<ChatbotId, Slot>,
     /// Counts uses, so that the least recent can be told.
     uses: u64,
+    /// Memory of all indexes together.
+    bytes: usize,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Slot {
     snapshot: Arc<Mutex<Snapshot>>,
     /// Held by the one query that brings this index up to date.
     updating: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever joins segments.
+    tending: Arc<tokio::sync::Mutex<()>>,
+    /// One refresh runs and one waits to see what came meanwhile; a third would see nothing new.
+    refreshes: Arc<Semaphore>,
     last_use: u64,
+    bytes: usize,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            snapshot: Arc::default(),
+            updating: Arc::default(),
+            tending: Arc::default(),
+            refreshes: Arc::new(Semaphore::new(2)),
+            last_use: 0,
+            bytes: 0,
+        }
+    }
 }
 
 /// An index as it was at a version of the chatbot's knowledge.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Snapshot {
     pub(crate) index: Index,
     /// The space that its vectors lie in. A request that loaded its chatbot before another embedder took
     /// over may get an index of after that.
     pub(crate) space: String,
     pub(crate) version: i64,
-    bytes: usize,
-}
-
-impl Default for Snapshot {
-    fn default() -> Self {
-        Self {
-            index: Index::new(),
-            space: String::new(),
-            version: 0,
-            bytes: 0,
-        }
-    }
 }
 
 impl Indexes {
-    pub(crate) fn new(budget_bytes: usize) -> Self {
-        Self {
+    /// No indexes yet. Large ones are kept in `folder`; without one all are in memory alone.
+    pub(crate) fn new(budget_bytes: usize, folder: Option<PathBuf>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
             slots: Mutex::default(),
             budget_bytes,
-        }
+            folders: folder.map(Folders::new),
+            background: Background::new()?,
+        }))
     }
 
     /// The chatbot's index, at least as new as `chatbot.knowledge_version`, with vectors of one space:
     /// `space`, where it is not newer.
     pub(crate) async fn get(
-        &self,
+        self: &Arc<Self>,
         store: &Store,
         chatbot: &Chatbot,
         space: &str,
+    ) -> Result<Snapshot> {
+        self.up_to_date(store, chatbot, (space, Pace::Awaited))
+            .await
+    }
+
+    /// Brings an index up to date before anybody asks for it, where that is worth it: it is in use, or
+    /// it is large.
+    pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        store: &Store,
+        chatbot: &Chatbot,
+        space: &str,
+    ) -> Result<()> {
+        let slot = lock(&self.slots).by_chatbot.get(&chatbot.id).cloned();
+        let slot = match slot {
+            Some(slot) => slot,
+            None if store.passages(chatbot).await? >= LARGE as i64 => self.slot(chatbot.id),
+            None => return Ok(()),
+        };
+        if let Ok(_permit) = slot.refreshes.try_acquire() {
+            self.up_to_date(store, chatbot, (space, Pace::Background))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a chatbot's index, its files included.
+    pub(crate) async fn forget(&self, chatbot: ChatbotId) {
+        {
+            let mut slots = lock(&self.slots);
+            if let Some(slot) = slots.by_chatbot.remove(&chatbot) {
+                slots.bytes -= slot.bytes;
+            }
+        }
+        if let Some(folders) = &self.folders {
+            folders.remove(chatbot).await;
+        }
+    }
+
+    /// Memory that the indexes take together, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        lock(&self.slots).bytes
+    }
+
+    async fn up_to_date(
+        self: &Arc<Self>,
+        store: &Store,
+        chatbot: &Chatbot,
+        (space, pace): (&str, Pace),
     ) -> Result<Snapshot> {
         let slot = self.slot(chatbot.id);
         let snapshot = lock(&slot.snapshot).clone();
@@ -83,24 +156,27 @@ impl Indexes {
         }
         let _turn = slot.updating.lock().await;
         // Whoever held the lock before may have done the work.
-        let snapshot = lock(&slot.snapshot).clone();
+        let mut snapshot = lock(&slot.snapshot).clone();
         if snapshot.version >= chatbot.knowledge_version {
             return Ok(snapshot);
         }
-        let next = update(store, chatbot, space, snapshot).await?;
-        *lock(&slot.snapshot) = next.clone();
-        self.evict(chatbot.id);
+        if snapshot.version == 0
+            && let Some(folders) = &self.folders
+        {
+            let saved = folders.open(chatbot.id, space).await;
+            snapshot = saved.unwrap_or_default();
+        }
+        let background = (pace == Pace::Background).then_some(&self.background);
+        let next = update(store, chatbot, space, (snapshot, background)).await?;
+        self.put(chatbot.id, &slot, next.clone());
+        self.tend(chatbot.id, &slot);
         Ok(next)
     }
 
-    /// Memory that the indexes take together, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        let slots = lock(&self.slots);
-        slots
-            .by_chatbot
-            .values()
-            .map(|slot| lock(&slot.snapshot).bytes)
-            .sum()
+    fn put(&self, chatbot: ChatbotId, slot: &Slot, next: Snapshot) {
+        let bytes = next.index.memory_bytes();
+        *lock(&slot.snapshot) = next;
+        self.settle(chatbot, bytes);
     }
 
     fn slot(&self, chatbot: ChatbotId) -> Slot {
@@ -112,95 +188,92 @@ impl Indexes {
         slot.clone()
     }
 
-    /// Drops the least recently used indexes until the rest fit; never the one just used.
-    fn evict(&self, keep: ChatbotId) {
+    /// Notes what an index takes, and drops the least recently used ones until the rest fit; never
+    /// the one at hand.
+    fn settle(&self, chatbot: ChatbotId, bytes: usize) {
         let mut slots = lock(&self.slots);
-        let mut sizes: Vec<(u64, ChatbotId, usize)> = slots
-            .by_chatbot
-            .iter()
-            .map(|(id, slot)| (slot.last_use, *id, lock(&slot.snapshot).bytes))
-            .collect();
-        sizes.sort_unstable();
-        let mut total: usize = sizes.iter().map(|(_, _, bytes)| bytes).sum();
-        for (_, id, bytes) in sizes {
-            if total <= self.budget_bytes {
+        let Some(slot) = slots.by_chatbot.get_mut(&chatbot) else {
+            return;
+        };
+        let before = std::mem::replace(&mut slot.bytes, bytes);
+        slots.bytes = slots.bytes - before + bytes;
+        while slots.bytes > self.budget_bytes {
+            let others = slots.by_chatbot.iter().filter(|(id, _)| **id != chatbot);
+            let oldest = others.min_by_key(|(_, slot)| slot.last_use);
+            let Some(id) = oldest.map(|(id, _)| *id) else {
                 break;
-            }
-            if id != keep {
-                slots.by_chatbot.remove(&id);
-                total -= bytes;
+            };
+            if let Some(slot) = slots.by_chatbot.remove(&id) {
+                slots.bytes -= slot.bytes;
             }
         }
-        metrics::gauge!("okra_index_bytes").set(total as f64);
+        metrics::gauge!("okra_index_bytes").set(slots.bytes as f64);
         metrics::gauge!("okra_indexes").set(slots.by_chatbot.len() as f64);
+    }
+
+    /// Joins the segments of an index in the background, and keeps a large one in files.
+    fn tend(self: &Arc<Self>, chatbot: ChatbotId, slot: &Slot) {
+        let Ok(turn) = slot.tending.clone().try_lock_owned() else {
+            // Whoever holds it looks again when done.
+            return;
+        };
+        let (indexes, slot) = (self.clone(), slot.clone());
+        tokio::spawn(async move {
+            let _turn = turn;
+            loop {
+                match indexes.tend_once(chatbot, &slot).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        log(
+                            "an index was not kept in files; it answers all the same",
+                            &error,
+                        );
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Whether there was anything to do.
+    async fn tend_once(&self, chatbot: ChatbotId, slot: &Slot) -> Result<bool> {
+        let base = lock(&slot.snapshot).clone();
+        let large = base.index.len() >= LARGE;
+        let folders = self.folders.as_ref().filter(|_| large);
+        let folder = folders.and_then(|folders| folders.writable(chatbot));
+        if !base.index.wants_care(folder.as_deref()) {
+            return Ok(false);
+        }
+        let stamp = Stamp {
+            owner: chatbot.0,
+            version: base.version,
+            space: base.space.clone(),
+        };
+        let before = base.index.clone();
+        let tended = self.background.run(move || {
+            let tended = before.tended(folder.as_deref())?;
+            if let Some(folder) = &folder {
+                tended.save(folder, &stamp)?;
+            }
+            Ok::<_, std::io::Error>(tended)
+        });
+        let tended = tended
+            .await?
+            .map_err(|error| okra_domain::Error::internal("a segment's file failed", error))?;
+        let _turn = slot.updating.lock().await;
+        let now = lock(&slot.snapshot).clone();
+        // The space changes only together with all items, whose passages `adopt` then takes from `now`.
+        let next = Snapshot {
+            index: now.index.adopt(&base.index, &tended),
+            ..now
+        };
+        self.put(chatbot, slot, next);
+        Ok(true)
     }
 }
 
 /// A poisoned lock guards a value that is replaced whole, so it is never half written.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn update(
-    store: &Store,
-    chatbot: &Chatbot,
-    space: &str,
-    mut snapshot: Snapshot,
-) -> Result<Snapshot> {
-    let changes = store.knowledge_changes(chatbot, snapshot.version).await?;
-    space.clone_into(&mut snapshot.space);
-    let mut batch = Vec::new();
-    let mut chunks = 0;
-    let mut left = changes.items.len();
-    for item in changes.items {
-        let item = store.indexed_item(chatbot, item).await?;
-        chunks += item.chunks.len();
-        left -= 1;
-        batch.push(item);
-        if chunks >= BATCH_CHUNKS || left == 0 {
-            let items = std::mem::take(&mut batch);
-            let (mut index, space) = (snapshot.index, space.to_owned());
-            // Analysing thousands of passages would hold up every other request of this thread.
-            let applied = tokio::task::spawn_blocking(move || {
-                index.apply(items.into_iter().map(|item| change(item, &space)).collect());
-                index
-            });
-            snapshot.index = applied
-                .await
-                .map_err(|error| Error::internal("cannot bring an index up to date", error))?;
-            chunks = 0;
-        }
-    }
-    snapshot.version = changes.version;
-    snapshot.bytes = snapshot.index.memory_bytes();
-    Ok(snapshot)
-}
-
-fn change(item: IndexedItem, space: &str) -> Change {
-    let comparable = item.embedding_space.as_deref() == Some(space);
-    let documents = item.chunks.into_iter().map(|mut chunk| {
-        let vector = chunk.embedding.take().filter(|_| comparable);
-        Document {
-            ordinal: chunk.ordinal,
-            title: search_title(&item.title, &chunk),
-            vector: vector.and_then(|bytes| QuantizedVector::from_bytes(&bytes)),
-            text: chunk.text,
-        }
-    });
-    Change {
-        item: item.item_id.0,
-        documents: documents.collect(),
-    }
-}
-
-/// What stands before a chunk's text when it is searched and embedded: the item's title, the
-/// headings it lies under and, for a Q&A pair, the question; each once.
-pub(crate) fn search_title(title: &str, chunk: &Chunk) -> String {
-    let mut parts = vec![title];
-    for part in chunk.headings.iter().chain(&chunk.question) {
-        if !parts.contains(&part.as_str()) {
-            parts.push(part);
-        }
-    }
-    parts.join("\n")
 }

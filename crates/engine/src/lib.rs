@@ -3,6 +3,7 @@
 //! edges or command lines.
 
 pub mod archive;
+mod background;
 pub mod browser;
 pub mod chat;
 pub mod embedders;
@@ -26,9 +27,11 @@ mod tokens;
 pub mod upload;
 pub mod worker;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use okra_domain::error::Result;
 use okra_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +82,8 @@ pub struct Options {
     pub answer_tokens: Option<u32>,
     /// Memory that search indexes may take together, in bytes. One index is always kept.
     pub index_cache_bytes: usize,
+    /// Where large indexes are kept between starts; `None` keeps all in memory.
+    pub index_folder: Option<PathBuf>,
     /// How documents are read.
     pub reading: Reading,
     /// How long a visitor's answer goes on with nobody reading it.
@@ -94,6 +99,7 @@ impl Default for Options {
             prompt_tokens: 8_000,
             answer_tokens: None,
             index_cache_bytes: 512 * 1024 * 1024,
+            index_folder: None,
             reading: Reading::default(),
             abandon_after: Duration::from_secs(30),
         }
@@ -115,7 +121,7 @@ const PASSAGE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// The use cases over one set of parts.
 pub struct Engine {
     parts: Parts,
-    indexes: Indexes,
+    indexes: Arc<Indexes>,
     passages: Passages,
     /// What the sites that are being read asked of crawlers.
     robots: sources::RobotsCache,
@@ -132,9 +138,14 @@ pub struct Engine {
 
 impl Engine {
     /// An engine at rest: nothing runs until it is asked.
-    pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self {
-            indexes: Indexes::new(parts.options.index_cache_bytes),
+    ///
+    /// # Errors
+    /// Where the system gives no threads.
+    pub fn new(parts: Parts) -> Result<Arc<Self>> {
+        let options = &parts.options;
+        let indexes = Indexes::new(options.index_cache_bytes, options.index_folder.clone())?;
+        Ok(Arc::new(Self {
+            indexes,
             passages: Passages::new(PASSAGE_CACHE_BYTES),
             robots: sources::RobotsCache::default(),
             rerankers: rerankers::Rerankers::default(),
@@ -143,7 +154,7 @@ impl Engine {
             live: live::LiveTurns::default(),
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
-        })
+        }))
     }
 
     /// The store, for plain reads and writes.

@@ -3,21 +3,23 @@
 //! Where the chatbot has a reranker, it puts the best of them in order once more. It has little time, and
 //! where it fails the order stays as it was: an answer from a slightly worse passage beats none.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use okra_ai::embed::Purpose;
 use okra_ai::error::ProviderError;
-use okra_domain::ItemId;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::embedder::Reranker;
 use okra_domain::error::Result;
 use okra_domain::knowledge::FoundChunk;
 use okra_domain::session::CitedSource;
-use okra_search::{Fusion, Hit, Query};
+use okra_domain::{ChatbotId, Error, ErrorKind, ItemId, OrganizationId};
+use okra_search::{Fusion, Hit, Index, Query};
 
 use crate::Engine;
 use crate::ingest::embedded_text;
+use crate::worker::log;
 
 /// A passage that was found, best first in a list of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,24 +119,56 @@ impl Engine {
             Some((vector, fusion)) => (Some(vector), fusion),
             None => (None, Fusion::lexical_only()),
         };
-        let (index, version) = (snapshot.index, snapshot.version);
-        let text = query.to_owned();
-        let search = move || {
-            let query = Query {
-                text: &text,
-                vector: vector.as_deref(),
-                fusion,
-            };
-            index.search(&query, limit)
+        let wanted = Wanted {
+            text: query.to_owned(),
+            vector,
+            fusion,
+            limit,
         };
-        let hits = tokio::task::spawn_blocking(search).await.map_err(|error| {
-            okra_domain::Error::internal("the search of an index stopped", error)
-        })?;
+        let mut version = snapshot.version;
+        let hits = match ranked(snapshot.index, wanted.clone()).await? {
+            Ok(hits) => hits,
+            Err(error) => {
+                tracing::warn!(%error, chatbot = %chatbot.id, "an index's file failed; it is built anew");
+                self.indexes.forget(chatbot.id).await;
+                let snapshot = self.indexes.get(store, chatbot, &space).await?;
+                version = snapshot.version;
+                let again = ranked(snapshot.index, wanted).await?;
+                again.map_err(|error| Error::internal("an index cannot be read", error))?
+            }
+        };
         let hits = (hits.into_iter())
             .filter(|hit| hit.similarity >= min_similarity)
             .collect();
         let passages = self.load(chatbot, version, hits, fusion).await?;
         Ok((passages, warning))
+    }
+
+    /// Brings a chatbot's index up to date after a change, so that no question has to wait for it.
+    pub(crate) fn refresh_index(
+        self: &Arc<Self>,
+        organization: OrganizationId,
+        chatbot: ChatbotId,
+    ) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let store = &engine.parts.store;
+            let refreshed = match store.chatbot(organization, chatbot).await {
+                Ok(chatbot) => {
+                    let space = engine.serving(&chatbot).space;
+                    engine.indexes.refresh(store, &chatbot, &space).await
+                }
+                // Deleted since.
+                Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = refreshed {
+                log(
+                    "an index is brought up to date by the next question",
+                    &error,
+                );
+            }
+        });
     }
 
     /// The similarity from which on a passage is answered from: the same for all embedders, whose scores
@@ -224,6 +258,28 @@ impl Engine {
         };
         Ok(found.into_iter().filter_map(passage).collect())
     }
+}
+
+/// A search, as it is handed to a thread of its own.
+#[derive(Clone)]
+struct Wanted {
+    text: String,
+    vector: Option<Vec<f32>>,
+    fusion: Fusion,
+    limit: usize,
+}
+
+async fn ranked(index: Index, wanted: Wanted) -> Result<io::Result<Vec<Hit>>> {
+    let search = move || {
+        let query = Query {
+            text: &wanted.text,
+            vector: wanted.vector.as_deref(),
+            fusion: wanted.fusion,
+        };
+        index.search(&query, wanted.limit)
+    };
+    let searched = tokio::task::spawn_blocking(search).await;
+    searched.map_err(|error| Error::internal("the search of an index stopped", error))
 }
 
 fn unembedded(why: &str) -> String {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use okra_domain::error::Result;
 use okra_domain::{Error, ErrorKind, ItemId};
+use okra_store::blobs;
 use okra_store::crash::{self, Point};
 use okra_store::jobs::{Job, Task};
 
@@ -121,6 +122,9 @@ impl Worker {
         let step = match &job.task {
             Task::DeleteBlobs(path) => match store.blobs().delete(path).await {
                 Ok(()) => {
+                    if *path == blobs::chatbot_folder(job.chatbot_id) {
+                        self.engine.indexes.forget(job.chatbot_id).await;
+                    }
                     store.finish_job(job).await?;
                     Step::Done
                 }
@@ -168,6 +172,8 @@ impl Worker {
                 self.engine.drop_unkept_text(&kept, &item, text).await?;
                 let kept = kept?;
                 tracing::info!(item = %id, chunks, kept, "item read");
+                self.engine
+                    .refresh_index(job.organization_id, job.chatbot_id);
                 Ok(if kept { Step::Done } else { Step::Dropped })
             }
             Err(IngestError::Unreadable(reason)) => self.fail(job, id, &reason).await,

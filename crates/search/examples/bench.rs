@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use okra_search::{Change, Document, Fusion, Index, QuantizedVector, Query};
+use okra_search::{Change, Document, Fusion, Index, QuantizedVector, Query, Stamp};
 use uuid::Uuid;
 
 const DIMENSIONS: usize = 256;
@@ -49,6 +49,9 @@ fn measure(language: Language, size: usize) {
     let started = Instant::now();
     index.apply(changes);
     let built = started.elapsed().as_secs_f64();
+    if let Some(folder) = std::env::var_os("OKRA_BENCH_FOLDER") {
+        index = in_folder(&index, folder.as_ref());
+    }
     let lexical = latencies(&index, &vocabulary, &mut Random(7), Fusion::lexical_only());
     let hybrid = latencies(
         &index,
@@ -71,6 +74,30 @@ fn measure(language: Language, size: usize) {
     );
 }
 
+/// The index with its postings in files, after a round through the folder.
+fn in_folder(index: &Index, folder: &std::path::Path) -> Index {
+    let owner = Uuid::nil();
+    let stamp = Stamp {
+        owner,
+        version: 1,
+        space: String::new(),
+    };
+    let started = Instant::now();
+    let tended = index.tended(Some(folder)).expect("a folder to write");
+    tended.save(folder, &stamp).expect("a folder to write");
+    let saved = started.elapsed();
+    let started = Instant::now();
+    let (opened, _) = Index::open(folder, owner)
+        .expect("readable")
+        .expect("saved");
+    println!(
+        "saved in {saved:?}, opened in {:?}, {} bytes each in files",
+        started.elapsed(),
+        opened.file_bytes() / opened.len() as u64
+    );
+    opened
+}
+
 /// The median and the 99th percentile of a search, in milliseconds.
 fn latencies(
     index: &Index,
@@ -88,7 +115,8 @@ fn latencies(
                 fusion,
             };
             let started = Instant::now();
-            std::hint::black_box(index.search(&query, 10));
+            let found = index.search(&query, 10);
+            std::hint::black_box(found.expect("an index in memory"));
             started.elapsed()
         })
         .collect();

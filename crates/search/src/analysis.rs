@@ -16,10 +16,13 @@ mod latin;
 mod script;
 mod tokens;
 
+use std::sync::LazyLock;
+
 pub(crate) use language::{Evidence, LANGUAGES, Language};
 pub(crate) use script::Script;
 pub(crate) use tokens::for_each_token;
 
+use crate::hash::term_id;
 use latin::without_accents;
 
 /// Which of the two lexical legs a term belongs to.
@@ -35,6 +38,36 @@ pub(crate) enum Leg {
 const ALPHABETIC_GRAM: usize = 4;
 /// Marks a word's beginning and end in its grams; no token can hold it.
 const PADDING: char = '_';
+
+/// Tells this analysis from others: the terms of a little text in many scripts and of each language, hashed. Terms in a
+/// file are of use only to the analysis that they came from.
+pub(crate) fn fingerprint() -> u64 {
+    static FINGERPRINT: LazyLock<u64> = LazyLock::new(|| {
+        let mut terms = 0_u64;
+        let mut scratch = Scratch::default();
+        let mut add = |id: u64| terms = terms.rotate_left(5) ^ id;
+        for language in Language::all() {
+            for_each_token(SAMPLE, |script, token| {
+                token_terms((script, language), token, &mut scratch, &mut |leg, term| {
+                    add(term_id(leg, term));
+                });
+            });
+        }
+        let mut evidence = Evidence::default();
+        evidence.read(SAMPLE);
+        add(evidence
+            .language()
+            .map_or(0, |language| language as u64 + 1));
+        terms
+    });
+    *FINGERPRINT
+}
+
+const SAMPLE: &str = "The customers' orders weren't returned: 2 boxes of naïve cafés, running quickly to deliveries. \
+    Die Bestellungen wurden zurückgegeben. Les commandes étaient livrées. Los pedidos devueltos. Gli ordini spediti. \
+    Siparişlerinizden. Beställningarna. Tilausten. Megrendelések. Comenzilor. Đơn hàng. \
+    배송은 주문하신 날부터 사흘 안에 됩니다. 환불했습니다, 고양이에게만. 返品は三十日以内に行います。退货政策。 \
+    สินค้าส่งถึงบ้าน Заказы доставляются. Οι παραγγελίες. الطلبات المرتجعة हिंदी में उत्तर ｆｕｌｌ Ⅳ ﬁ";
 
 /// Reusable buffers of [`token_terms`], so that analysing a long text allocates only once.
 #[derive(Default)]

@@ -14,6 +14,11 @@ impl Bits {
         }
     }
 
+    /// The set with these words, as [`Bits::words`] gave them.
+    pub(crate) fn from_words(words: Vec<u64>) -> Self {
+        Self { words }
+    }
+
     #[inline]
     pub(crate) fn get(&self, at: u32) -> bool {
         self.words[at as usize / 64] >> (at % 64) & 1 == 1

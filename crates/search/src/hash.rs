@@ -3,7 +3,8 @@
 //! A collision would let one term count for another. Among a million distinct terms in one chatbot the chance that
 //! any two collide is about 3 in 100 million (n²/2⁶⁵), and the harm would be one slightly wrong score, so the memory
 //! and the comparisons that strings cost are not spent. Nobody gains by forging one: a chatbot's owner could only
-//! mislead the ranking of the owner's own documents. The hashes live in memory only, so the function may change.
+//! mislead the ranking of the owner's own documents. Files that hold hashes know the analysis they came
+//! from by its fingerprint, so the function may change.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

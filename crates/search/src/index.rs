@@ -1,7 +1,10 @@
 //! The index of one chatbot: segments, which of their documents are alive, and how changes become segments.
 
 mod best;
+mod care;
+mod part;
 mod plan;
+mod saved;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -11,14 +14,12 @@ use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
 
+use part::Part;
 use plan::{Shares, shares_of_parts};
+pub use saved::Stamp;
 
 use crate::Fusion;
-use crate::analysis::LANGUAGES;
-use crate::bits::Bits;
-use crate::segment::build::Builder;
-use crate::segment::merge::{Source, merge};
-use crate::segment::{ItemRange, MOST_POSTINGS_BYTES, Segment};
+use crate::segment::build::build;
 use crate::vector::QuantizedVector;
 
 /// The passages of one chatbot, ready to be searched.
@@ -85,19 +86,6 @@ pub struct Hit {
     pub similarity: f32,
 }
 
-/// A segment and what became of its documents since it was written.
-#[derive(Clone)]
-struct Part {
-    segment: Arc<Segment>,
-    /// Absent while all documents are alive.
-    dead: Option<Arc<Bits>>,
-    live: u32,
-    /// Terms of the live documents, per leg.
-    lengths: [u64; 2],
-    /// How many of the live documents are in each language.
-    languages: [u32; LANGUAGES],
-}
-
 impl Index {
     /// An index without documents.
     pub fn new() -> Self {
@@ -106,24 +94,24 @@ impl Index {
 
     /// Replaces the documents of the items changed. Of several changes to one item the last one counts.
     ///
-    /// One call writes one segment, so many changes are best applied in one call; still, single ones cost in
-    /// proportion to the change, with a share of later merging that grows with the logarithm of the index.
+    /// One call writes a segment, or one on each processor where there is much to analyse, so many changes are best
+    /// applied in one call. Small segments are merged at once; joining large ones is [`Index::tended`]'s.
     pub fn apply(&mut self, changes: Vec<Change>) {
         let last: HashMap<Uuid, usize> = changes
             .iter()
             .enumerate()
             .map(|(at, change)| (change.item, at))
             .collect();
-        let mut builder = Builder::default();
+        let mut added = Vec::new();
         for (at, change) in changes.iter().enumerate() {
             if last.get(&change.item) == Some(&at) {
                 self.remove(change.item);
-                builder.add(change.item, &change.documents);
+                added.push(change);
             }
         }
         self.parts
-            .extend(builder.finish().into_iter().map(Part::whole));
-        self.tidy();
+            .extend(build(&added).into_iter().map(Part::whole));
+        self.merge_small();
         self.shares = Arc::default();
     }
 
@@ -139,15 +127,11 @@ impl Index {
 
     /// Heap memory held in bytes, what is shared with clones included.
     pub fn memory_bytes(&self) -> usize {
+        let shares = size_of::<[f32; 2]>();
         self.parts
             .iter()
-            .map(|part| {
-                size_of::<Part>()
-                    + part.segment.memory_bytes()
-                    + part.dead.as_ref().map_or(0, |dead| dead.memory_bytes())
-                    // The shares, which a search needs.
-                    + part.segment.documents().len() * size_of::<[f32; 2]>()
-            })
+            // The shares, which a search needs, are counted before they are there.
+            .map(|part| part.memory_bytes() + part.segment.documents() * shares)
             .sum()
     }
 
@@ -160,38 +144,6 @@ impl Index {
             part.remove(item);
         }
     }
-
-    /// Keeps segments few and mostly alive. Each merge at least doubles the segment a document lies in, so a
-    /// document is rewritten no more often than the logarithm of the index's size.
-    fn tidy(&mut self) {
-        self.parts.retain(|part| part.live > 0);
-        for part in &mut self.parts {
-            if (part.live as usize) < part.segment.documents().len() / 2 {
-                *part = Part::whole(merge(&[part.source()]));
-            }
-        }
-        self.parts.sort_by_key(|part| std::cmp::Reverse(part.live));
-        let mut from = self.parts.len().saturating_sub(1);
-        let mut live = self.parts.last().map_or(0, |part| u64::from(part.live));
-        let mut bytes = self
-            .parts
-            .last()
-            .map_or(0, |part| part.segment.postings_bytes());
-        while from > 0 && u64::from(self.parts[from - 1].live) < 2 * live {
-            bytes += self.parts[from - 1].segment.postings_bytes();
-            if bytes > MOST_POSTINGS_BYTES {
-                break;
-            }
-            from -= 1;
-            live += u64::from(self.parts[from].live);
-        }
-        if from + 1 < self.parts.len() {
-            let sources: Vec<Source<'_>> = self.parts[from..].iter().map(Part::source).collect();
-            let merged = Part::whole(merge(&sources));
-            self.parts.truncate(from);
-            self.parts.push(merged);
-        }
-    }
 }
 
 impl std::fmt::Debug for Index {
@@ -200,64 +152,5 @@ impl std::fmt::Debug for Index {
             .field("documents", &self.len())
             .field("segments", &self.parts.len())
             .finish()
-    }
-}
-
-impl Part {
-    fn whole(segment: Segment) -> Self {
-        let mut lengths = [0; 2];
-        let mut languages = [0; LANGUAGES];
-        for document in segment.documents() {
-            lengths[0] += u64::from(document.lengths[0]);
-            lengths[1] += u64::from(document.lengths[1]);
-            if let Some(language) = document.language {
-                languages[language as usize] += 1;
-            }
-        }
-        Self {
-            live: segment.documents().len() as u32,
-            segment: Arc::new(segment),
-            dead: None,
-            lengths,
-            languages,
-        }
-    }
-
-    fn source(&self) -> Source<'_> {
-        Source {
-            segment: &self.segment,
-            dead: self.dead.as_deref(),
-        }
-    }
-
-    fn is_dead(&self, document: u32) -> bool {
-        self.dead.as_ref().is_some_and(|dead| dead.get(document))
-    }
-
-    fn remove(&mut self, item: Uuid) {
-        let segment = Arc::clone(&self.segment);
-        for range in segment.ranges_of(item) {
-            if !self.is_dead(range.start) {
-                self.remove_range(range);
-            }
-        }
-    }
-
-    fn remove_range(&mut self, range: ItemRange) {
-        let documents = self.segment.documents();
-        let dead = self
-            .dead
-            .get_or_insert_with(|| Arc::new(Bits::new(documents.len())));
-        let dead = Arc::make_mut(dead);
-        for document in range.start..range.start + range.len {
-            dead.set(document);
-            let entry = &documents[document as usize];
-            self.lengths[0] -= u64::from(entry.lengths[0]);
-            self.lengths[1] -= u64::from(entry.lengths[1]);
-            if let Some(language) = entry.language {
-                self.languages[language as usize] -= 1;
-            }
-        }
-        self.live -= range.len;
     }
 }

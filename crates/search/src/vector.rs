@@ -97,8 +97,9 @@ impl QueryVector {
         self.codes.len()
     }
 
-    /// Cosines to the vectors laid end to end in `codes`, one scale and one place in `cosines` each.
-    pub(crate) fn scan(&self, codes: &[i8], scales: &[f32], cosines: &mut [f32]) {
+    /// Cosines to the vectors laid end to end in `codes`, one scale and one place in `cosines` each. Codes are signed,
+    /// scales little-endian, as they lie in a segment.
+    pub(crate) fn scan(&self, codes: &[u8], scales: &[[u8; 4]], cosines: &mut [f32]) {
         let rows = (codes.chunks_exact(self.codes.len()).zip(scales)).zip(cosines);
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
@@ -111,14 +112,14 @@ impl QueryVector {
 
 /// Rows to compare, each with its scale and the place for its cosine.
 type Rows<'a> = std::iter::Zip<
-    std::iter::Zip<std::slice::ChunksExact<'a, i8>, std::slice::Iter<'a, f32>>,
+    std::iter::Zip<std::slice::ChunksExact<'a, u8>, std::slice::Iter<'a, [u8; 4]>>,
     std::slice::IterMut<'a, f32>,
 >;
 
 #[inline(always)]
-fn scan_rows(query: &[i16], scale: f32, rows: Rows<'_>, dot: impl Fn(&[i16], &[i8]) -> i32) {
+fn scan_rows(query: &[i16], scale: f32, rows: Rows<'_>, dot: impl Fn(&[i16], &[u8]) -> i32) {
     for ((row, row_scale), cosine) in rows {
-        *cosine = dot(query, row) as f32 * row_scale * scale;
+        *cosine = dot(query, row) as f32 * f32::from_le_bytes(*row_scale) * scale;
     }
 }
 
@@ -136,7 +137,7 @@ fn scan_avx2(query: &[i16], scale: f32, rows: Rows<'_>) {
 
 /// [`dot`] for vectors of exactly `N` dimensions.
 #[inline(always)]
-fn dot_of<const N: usize>(query: &[i16], vector: &[i8]) -> i32 {
+fn dot_of<const N: usize>(query: &[i16], vector: &[u8]) -> i32 {
     match (query.first_chunk::<N>(), vector.first_chunk::<N>()) {
         (Some(query), Some(vector)) => dot(query, vector),
         _ => dot(query, vector),
@@ -144,11 +145,11 @@ fn dot_of<const N: usize>(query: &[i16], vector: &[i8]) -> i32 {
 }
 
 #[inline(always)]
-fn dot(query: &[i16], vector: &[i8]) -> i32 {
+fn dot(query: &[i16], vector: &[u8]) -> i32 {
     query
         .iter()
         .zip(vector)
-        .map(|(&q, &v)| i32::from(q) * i32::from(v))
+        .map(|(&q, &v)| i32::from(q) * i32::from(v as i8))
         .sum()
 }
 
@@ -162,6 +163,10 @@ mod tests {
         let dot =
             |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
         (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()) as f32
+    }
+
+    fn bytes(codes: &[i8]) -> Vec<u8> {
+        codes.iter().map(|&code| code as u8).collect()
     }
 
     #[test]
@@ -201,7 +206,11 @@ mod tests {
             let query = QueryVector::from_f32(&vector).unwrap();
             let stored = QuantizedVector::from_f32(&vector);
             let mut cosine = [0.0];
-            query.scan(&stored.codes, &[stored.scale], &mut cosine);
+            query.scan(
+                &bytes(&stored.codes),
+                &[stored.scale.to_le_bytes()],
+                &mut cosine,
+            );
             assert!((cosine[0] - 1.0).abs() < 1e-3, "{dimensions}: {cosine:?}");
         }
     }
@@ -216,13 +225,13 @@ mod tests {
         ) {
             let Some(quantized) = QueryVector::from_f32(&query) else { return Ok(()) };
             let stored: Vec<QuantizedVector> = vectors.iter().map(|vector| QuantizedVector::from_f32(vector)).collect();
-            let codes: Vec<i8> = stored.iter().flat_map(|vector| vector.codes.iter().copied()).collect();
-            let scales: Vec<f32> = stored.iter().map(|vector| vector.scale).collect();
+            let codes: Vec<u8> = stored.iter().flat_map(|vector| bytes(&vector.codes)).collect();
+            let scales: Vec<[u8; 4]> = stored.iter().map(|vector| vector.scale.to_le_bytes()).collect();
             let mut got = vec![f32::NAN; vectors.len()];
             quantized.scan(&codes, &scales, &mut got);
             for ((vector, stored), got) in vectors.iter().zip(&stored).zip(&got) {
                 prop_assert!((cosine(&query, vector) - got).abs() < 0.02);
-                prop_assert_eq!(*got, dot(&quantized.codes, &stored.codes) as f32 * stored.scale * quantized.scale);
+                prop_assert_eq!(*got, dot(&quantized.codes, &bytes(&stored.codes)) as f32 * stored.scale * quantized.scale);
             }
         }
     }

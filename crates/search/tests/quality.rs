@@ -48,7 +48,7 @@ fn lexical_ranking_meets_the_bar() {
         let set = RetrievalSet::load(&folder.join(name)).unwrap();
         let index = set.index(|_| None);
         let row = figures(&set, |question| {
-            set.ids(&index.search(&lexical(&question.text), 10))
+            set.ids(&index.search(&lexical(&question.text), 10).unwrap())
         });
         println!("{name:14} {row}");
         if row.ndcg_10 < bar {
@@ -68,7 +68,7 @@ fn korean_without_spaces_still_finds_its_passage() {
     let index = set.index(|_| None);
     let row = figures(&set, |question| {
         let unspaced: String = question.text.split_whitespace().collect();
-        set.ids(&index.search(&lexical(&unspaced), 10))
+        set.ids(&index.search(&lexical(&unspaced), 10).unwrap())
     });
     println!("korquad_ko without spaces: {row}");
     assert!(row.ndcg_10 >= 0.88, "{row}");
@@ -116,7 +116,7 @@ fn refusing(folder: &std::path::Path, sets: &[&str], out_of_scope: &str) -> f64 
 }
 
 fn best(index: &Index, text: &str) -> f32 {
-    let hits = index.search(&lexical(text), 1);
+    let hits = index.search(&lexical(text), 1).unwrap();
     hits.first().map_or(0.0, |hit| hit.similarity)
 }
 

@@ -20,7 +20,7 @@ fn ask(index: &Index, text: &str) -> Vec<Hit> {
         vector: None,
         fusion: Fusion::lexical_only(),
     };
-    index.search(&query, 10)
+    index.search(&query, 10).unwrap()
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
     let buckets = Buckets::new(config.bucket_allow.clone(), variables.collect())
         .context("bucket_allow (OKRA_BUCKET_ALLOW)")?;
     let folders = config.folder_allow.clone();
-    Ok(Engine::new(Parts {
+    let engine = Engine::new(Parts {
         store,
         places: Places::new(folders, buckets, config.max_upload_bytes),
         embedders: Embedders::new(
@@ -128,11 +128,13 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             prompt_tokens: config.max_prompt_tokens,
             answer_tokens: config.max_answer_tokens,
             index_cache_bytes: config.index_cache_bytes,
+            index_folder: Some(config.data_dir.join("indexes")),
             reading: config.reading.clone(),
             abandon_after: config.abandon_after,
             ..Options::default()
         },
-    }))
+    })?;
+    Ok(engine)
 }
 
 /// Makes a folder that only this user may look into: it holds conversations and keys. One that is

@@ -311,6 +311,13 @@ impl Store {
         })
     }
 
+    /// How many passages of the chatbot can be found.
+    pub async fn passages(&self, chatbot: &Chatbot) -> Result<i64> {
+        let sql = "SELECT CAST(COALESCE(SUM(chunks), 0) AS BIGINT) AS count FROM knowledge_items \
+                   WHERE chatbot_id = $1 AND enabled";
+        self.db.count(sql, params![chatbot.id.0]).await
+    }
+
     /// An item as an index takes it: without chunks where it is gone or disabled.
     pub async fn indexed_item(&self, chatbot: &Chatbot, id: ItemId) -> Result<IndexedItem> {
         let sql = "SELECT i.title, i.embedding_space, c.ordinal, c.headings, c.page, c.text, \

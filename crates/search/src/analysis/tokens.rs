@@ -18,7 +18,7 @@ pub(crate) fn for_each_token(text: &str, emit: impl FnMut(Script, &str)) {
         emit,
     };
     if text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-        text.chars().for_each(|c| cutter.take(c));
+        cutter.cut(text);
     } else {
         text.nfkc().for_each(|c| cutter.take(c));
     }
@@ -35,6 +35,38 @@ struct Cutter<F> {
 }
 
 impl<F: FnMut(Script, &str)> Cutter<F> {
+    /// Takes every character. Runs of ASCII letters and digits, which most text is made of, are taken at once.
+    fn cut(&mut self, text: &str) {
+        let mut left = text;
+        while let Some(c) = left.chars().next() {
+            let alphanumeric = left.bytes().take_while(u8::is_ascii_alphanumeric);
+            let run = match self.script {
+                None => alphanumeric.count(),
+                Some(_) => 0,
+            };
+            if (1..=LONGEST_TOKEN).contains(&run) {
+                self.word(&left[..run]);
+                left = &left[run..];
+            } else {
+                self.take(c);
+                left = &left[c.len_utf8()..];
+            }
+        }
+    }
+
+    /// Takes ASCII letters and digits, no more than a token holds and where none is begun.
+    fn word(&mut self, run: &str) {
+        let digits = run.bytes().all(|byte| byte.is_ascii_digit());
+        self.script = Some(if digits {
+            Script::Digits
+        } else {
+            Script::Latin
+        });
+        self.token.push_str(run);
+        self.token.make_ascii_lowercase();
+        self.chars = run.len();
+    }
+
     fn take(&mut self, c: char) {
         match classify(c) {
             Character::Letter(script) => self.letter(script, c),
@@ -114,5 +146,40 @@ impl<F: FnMut(Script, &str)> Cutter<F> {
         }
         self.token.clear();
         self.chars = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn words_taken_at_once_are_those_taken_letter_by_letter(
+            text in "([a-zA-Z0-9]{0,70}|[ '’.\\u{301}éß가漢İ-]{0,3}|[a-z]{1,6}'(s|t|ll)){0,12}",
+        ) {
+            let (mut at_once, mut singly) = (Vec::new(), Vec::new());
+            let mut cutter = Cutter {
+                token: String::new(),
+                chars: 0,
+                script: None,
+                contracted: false,
+                emit: |script, token: &str| singly.push((script, token.to_owned())),
+            };
+            text.chars().for_each(|c| cutter.take(c));
+            cutter.finish();
+            let mut cutter = Cutter {
+                token: String::new(),
+                chars: 0,
+                script: None,
+                contracted: false,
+                emit: |script, token: &str| at_once.push((script, token.to_owned())),
+            };
+            cutter.cut(&text);
+            cutter.finish();
+            prop_assert_eq!(at_once, singly);
+        }
     }
 }

@@ -90,7 +90,8 @@ impl Shelf {
                 None => Fusion::lexical_only(),
             },
         };
-        self.index.search(&query, limit)
+        let found = self.index.search(&query, limit);
+        found.expect("an index without a folder reads no file")
     }
 
     /// The ids of the texts with the highest cosine; all vectors have length 1 or 0.

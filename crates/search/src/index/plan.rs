@@ -1,5 +1,7 @@
 //! From a question to weighted terms.
 
+use std::io;
+
 use super::{Index, Part, Query};
 use crate::analysis::{Evidence, Language, Leg, Scratch, for_each_token, token_terms};
 use crate::fusion::{Scoring, Shown};
@@ -78,11 +80,12 @@ impl PlannedTerm {
 const COMMON: usize = 8;
 
 impl Plan {
-    pub(super) fn new(index: &Index, query: &Query<'_>) -> Self {
+    pub(super) fn new(index: &Index, query: &Query<'_>) -> io::Result<Self> {
         let live = index.len();
         let reading = Reading::new(index, query.text);
-        let mut legs = [Leg::Words, Leg::Grams]
+        let [words, grams] = [Leg::Words, Leg::Grams]
             .map(|leg| weighted_by_rarity(index, leg, &reading.terms[leg as usize]));
+        let mut legs = [words?, grams?];
         let grams = match reading.shown {
             Some(Language::English) => ENGLISH_GRAMS,
             Some(language) if language.builds_long_words() => LONG_WORD_GRAMS,
@@ -100,7 +103,7 @@ impl Plan {
             .into_iter()
             .flatten()
             .partition(|term| term.documents * COMMON >= live);
-        Self {
+        Ok(Self {
             scoring: query.fusion.scoring(&Shown {
                 has_vector: query.vector.is_some(),
                 words: average_length(&index.parts, Leg::Words),
@@ -111,7 +114,7 @@ impl Plan {
             }),
             rare,
             common,
-        }
+        })
     }
 }
 
@@ -124,10 +127,10 @@ pub(super) fn shares_of_parts(parts: &[Part]) -> Vec<Shares> {
     let of_part = |part: &Part| {
         [Leg::Words, Leg::Grams].map(|leg| {
             let slope = slope[leg as usize];
-            let documents = part.segment.documents().iter();
             let share = |length: u32| 1.0 / (1.0 + K1 * (1.0 - B) + slope * length as f32);
-            documents
-                .map(|document| share(document.length(leg)))
+            let lengths = part.segment.head.all_lengths();
+            lengths
+                .map(|lengths| share(lengths[leg as usize]))
                 .collect()
         })
     };
@@ -142,27 +145,26 @@ fn average_length(parts: &[Part], leg: Leg) -> f32 {
 }
 
 /// A leg's terms with their inverse document frequency for weight, rarest first, the most telling only.
-fn weighted_by_rarity(index: &Index, leg: Leg, ids: &[u64]) -> Vec<PlannedTerm> {
+fn weighted_by_rarity(index: &Index, leg: Leg, ids: &[u64]) -> io::Result<Vec<PlannedTerm>> {
     let live = index.len();
-    let mut terms: Vec<PlannedTerm> = ids
-        .iter()
-        .map(|&id| {
-            let find = |(at, part): (usize, &Part)| Some((at as u32, part.segment.find(id)?));
-            let places: Vec<(u32, TermPlace)> =
-                index.parts.iter().enumerate().filter_map(find).collect();
-            let documents = document_frequency(&index.parts, &places);
-            PlannedTerm {
-                leg,
-                id,
-                places,
-                weight: idf(live, documents),
-                documents,
-            }
-        })
-        .collect();
+    let mut buffer = Vec::new();
+    let mut terms = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let find = |(at, part): (usize, &Part)| Some((at as u32, part.segment.head.find(id)?));
+        let places: Vec<(u32, TermPlace)> =
+            index.parts.iter().enumerate().filter_map(find).collect();
+        let documents = document_frequency(&index.parts, &places, &mut buffer)?;
+        terms.push(PlannedTerm {
+            leg,
+            id,
+            places,
+            weight: idf(live, documents),
+            documents,
+        });
+    }
     terms.sort_unstable_by_key(|term| (term.documents, term.id));
     terms.truncate(MOST_TERMS[leg as usize]);
-    terms
+    Ok(terms)
 }
 
 /// How the score is shared between the legs; a leg in which the question has no terms leaves it all to the other.
@@ -194,16 +196,21 @@ fn confidence_in_rarity(live: usize) -> f32 {
 }
 
 /// Live documents that have a term.
-fn document_frequency(parts: &[Part], places: &[(u32, TermPlace)]) -> usize {
-    places
-        .iter()
-        .map(|&(at, place)| {
-            let part = &parts[at as usize];
-            let all = part.segment.document_frequency(place);
-            let dead = part.dead.as_ref();
-            all - dead.map_or(0, |dead| part.segment.postings(place).count_among(dead))
-        })
-        .sum()
+fn document_frequency(
+    parts: &[Part],
+    places: &[(u32, TermPlace)],
+    buffer: &mut Vec<u8>,
+) -> io::Result<usize> {
+    let mut documents = 0;
+    for &(at, place) in places {
+        let part = &parts[at as usize];
+        documents += part.segment.head.document_frequency(place);
+        if let Some(dead) = &part.dead {
+            let postings = part.segment.postings(place, buffer)?;
+            documents -= postings.count_among(dead).min(documents);
+        }
+    }
+    Ok(documents)
 }
 
 struct Reading {

@@ -7,22 +7,26 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::io;
 
 use super::best::{Best, Candidate, Ordered};
 use super::plan::{Plan, PlannedTerm};
 use super::{Hit, Index, Part, Query, Shares};
 use crate::fusion::Scoring;
-use crate::segment::postings::{Bitmap, Posting, Postings};
+use crate::segment::postings::{Posting, Postings};
 use crate::vector::QueryVector;
 
 impl Index {
     /// The best passages for a question, best first; those with nothing in common with it are left out. Passages of
     /// equal score are ordered by item and ordinal.
-    pub fn search(&self, query: &Query<'_>, limit: usize) -> Vec<Hit> {
+    ///
+    /// # Errors
+    /// Where the file of a segment cannot be read. An index without a folder has none.
+    pub fn search(&self, query: &Query<'_>, limit: usize) -> io::Result<Vec<Hit>> {
         if limit == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let plan = Plan::new(self, query);
+        let plan = Plan::new(self, query)?;
         let vector = query
             .vector
             .filter(|_| plan.scoring.weighs_vectors())
@@ -30,10 +34,10 @@ impl Index {
         let mut best = Best::new(limit);
         for (number, (part, shares)) in self.parts.iter().zip(self.shares()).enumerate() {
             let mut scores = PartScores::new(number, (part, shares), &plan, vector.as_ref());
-            scores.add_everywhere(&plan.rare);
-            scores.offer_best(&plan.common, &mut best);
+            scores.add_everywhere(&plan.rare)?;
+            scores.offer_best(&plan.common, &mut best)?;
         }
-        best.into_hits(&plan.scoring)
+        Ok(best.into_hits(&plan.scoring))
     }
 }
 
@@ -55,6 +59,8 @@ struct PartScores<'a> {
     lexical: Vec<f32>,
     /// NaN where there is nothing to compare.
     cosines: Vec<f32>,
+    /// Postings as they are read.
+    buffer: Vec<u8>,
 }
 
 impl<'a> PartScores<'a> {
@@ -64,10 +70,12 @@ impl<'a> PartScores<'a> {
         plan: &Plan,
         vector: Option<&QueryVector>,
     ) -> Self {
-        let documents = part.segment.documents().len();
+        let documents = part.segment.documents();
         let mut cosines = vec![f32::NAN; documents];
         if let Some(vector) = vector {
-            part.segment.vectors.cosines(vector, &mut cosines);
+            for block in part.segment.head.vectors() {
+                block.cosines(vector, &mut cosines);
+            }
         }
         Self {
             number,
@@ -76,32 +84,51 @@ impl<'a> PartScores<'a> {
             shares,
             lexical: vec![0.0; documents],
             cosines,
+            buffer: Vec::new(),
         }
     }
 
     /// Adds terms to the scores of all documents that have them.
-    fn add_everywhere(&mut self, terms: &[PlannedTerm]) {
+    fn add_everywhere(&mut self, terms: &[PlannedTerm]) -> io::Result<()> {
         for term in terms {
             let Some(place) = term.place_in(self.number) else {
                 continue;
             };
             let shares = self.shares[term.leg as usize].as_slice();
             let lexical = self.lexical.as_mut_slice();
-            self.part.segment.postings(place).for_each(|posting| {
+            let postings = self.part.segment.postings(place, &mut self.buffer)?;
+            postings.for_each(|posting| {
                 let at = posting.document as usize;
                 lexical[at] += term.weight * share(posting.frequency, shares[at]);
             });
         }
+        Ok(())
     }
 
     /// Adds terms to the scores of `chosen` documents, in ascending order.
-    fn add_to(&mut self, chosen: &[u32], terms: &[PlannedTerm]) {
+    fn add_to(&mut self, chosen: &[u32], terms: &[PlannedTerm]) -> io::Result<()> {
         for term in terms {
             let Some(place) = term.place_in(self.number) else {
                 continue;
             };
-            match self.part.segment.postings(place) {
-                Postings::Bitmap(bitmap) => self.look_up(chosen, term, bitmap),
+            let shares = self.shares[term.leg as usize].as_slice();
+            let lexical = self.lexical.as_mut_slice();
+            let mut add = |posting: Posting| {
+                let at = posting.document as usize;
+                lexical[at] += term.weight * share(posting.frequency, shares[at]);
+            };
+            match self.part.segment.postings(place, &mut self.buffer)? {
+                Postings::Bitmap(bitmap) => {
+                    for &document in chosen {
+                        let frequency = bitmap.frequency(document);
+                        if frequency > 0 {
+                            add(Posting {
+                                document,
+                                frequency,
+                            });
+                        }
+                    }
+                }
                 Postings::List(list) => {
                     let mut chosen = chosen.iter().copied().peekable();
                     for posting in list {
@@ -110,37 +137,17 @@ impl<'a> PartScores<'a> {
                             .is_some()
                         {}
                         if chosen.next_if_eq(&posting.document).is_some() {
-                            self.add(term, posting);
+                            add(posting);
                         }
                     }
                 }
             }
         }
-    }
-
-    fn look_up(&mut self, chosen: &[u32], term: &PlannedTerm, bitmap: Bitmap<'_>) {
-        for &document in chosen {
-            let frequency = bitmap.frequency(document);
-            if frequency > 0 {
-                self.add(
-                    term,
-                    Posting {
-                        document,
-                        frequency,
-                    },
-                );
-            }
-        }
-    }
-
-    fn add(&mut self, term: &PlannedTerm, posting: Posting) {
-        let at = posting.document as usize;
-        let earned = share(posting.frequency, self.shares[term.leg as usize][at]);
-        self.lexical[at] += term.weight * earned;
+        Ok(())
     }
 
     /// Completes the scores of those documents that may be among the best, and offers these.
-    fn offer_best(&mut self, common: &[PlannedTerm], best: &mut Best) {
+    fn offer_best(&mut self, common: &[PlannedTerm], best: &mut Best) -> io::Result<()> {
         let documents = self.lexical.len();
         let mut hopeful: Vec<u32> = (0..documents as u32).collect();
         let mut scores = self.scores_of(&hopeful);
@@ -154,13 +161,14 @@ impl<'a> PartScores<'a> {
             let enough = threshold.max(best.threshold()) - most;
             hopeful = at_least(enough, &scores, &hopeful);
             if hopeful.len() * 4 > documents {
-                self.add_everywhere(some);
+                self.add_everywhere(some)?;
             } else {
-                self.add_to(&hopeful, some);
+                self.add_to(&hopeful, some)?;
             }
             scores = self.scores_of(&hopeful);
         }
         self.offer(&hopeful, &scores, best);
+        Ok(())
     }
 
     /// The scores of documents as far as they are known.
@@ -210,10 +218,11 @@ impl<'a> PartScores<'a> {
             for (&document, &score) in documents.iter().zip(scores) {
                 if best.admits(score) && !self.part.is_dead(document) {
                     let cosine = self.cosines[document as usize];
+                    let (item, ordinal) = self.part.segment.head.place_of(document);
                     best.offer(Candidate {
                         score,
-                        item: self.part.segment.item_of(document),
-                        ordinal: self.part.segment.documents()[document as usize].ordinal,
+                        item,
+                        ordinal,
                         lexical: self.lexical[document as usize],
                         cosine: (!cosine.is_nan()).then_some(cosine),
                     });

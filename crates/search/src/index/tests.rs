@@ -17,7 +17,7 @@ fn document(ordinal: u32, text: &str) -> Document {
     }
 }
 
-fn change(number: u128, texts: &[&str]) -> Change {
+pub(super) fn change(number: u128, texts: &[&str]) -> Change {
     Change {
         item: item(number),
         documents: (0..)
@@ -27,13 +27,13 @@ fn change(number: u128, texts: &[&str]) -> Change {
     }
 }
 
-fn ask(index: &Index, text: &str) -> Vec<Hit> {
+pub(super) fn ask(index: &Index, text: &str) -> Vec<Hit> {
     let query = Query {
         text,
         vector: None,
         fusion: Fusion::lexical_only(),
     };
-    index.search(&query, 10)
+    index.search(&query, 10).unwrap()
 }
 
 fn found(index: &Index, text: &str) -> Vec<(u128, u32)> {
@@ -44,7 +44,7 @@ fn found(index: &Index, text: &str) -> Vec<(u128, u32)> {
 }
 
 /// An index of the same documents that never changed.
-fn fresh(changes: &[Change]) -> Index {
+pub(super) fn fresh(changes: &[Change]) -> Index {
     let mut index = Index::new();
     index.apply(changes.to_vec());
     index
@@ -134,9 +134,9 @@ fn titles_count_and_equal_scores_are_ordered() {
         vector: None,
         fusion: Fusion::lexical_only(),
     };
-    assert_eq!(index.search(&query, 2).len(), 2);
-    assert_eq!(index.search(&query, 0), []);
-    assert_eq!(index.search(&query, usize::MAX).len(), 3);
+    assert_eq!(index.search(&query, 2).unwrap().len(), 2);
+    assert_eq!(index.search(&query, 0).unwrap(), []);
+    assert_eq!(index.search(&query, usize::MAX).unwrap().len(), 3);
 }
 
 #[test]
@@ -149,14 +149,16 @@ fn vectors_find_what_words_do_not() {
     strange.documents[0].vector = Some(QuantizedVector::from_f32(&[1.0, 0.0, 0.0]));
     let index = fresh(&[near, far, strange, change(4, &["delta"])]);
     let ask = |text, vector: &[f32], fusion| {
-        index.search(
-            &Query {
-                text,
-                vector: Some(vector),
-                fusion,
-            },
-            10,
-        )
+        index
+            .search(
+                &Query {
+                    text,
+                    vector: Some(vector),
+                    fusion,
+                },
+                10,
+            )
+            .unwrap()
     };
     let hits = ask("unknown", &[1.0, 0.0], Fusion::static_english());
     assert_eq!(hits.len(), 1);
@@ -216,10 +218,18 @@ fn skipping_common_terms_changes_nothing() {
             vector: None,
             fusion: Fusion::lexical_only(),
         };
-        let all = whole.search(&query, 4000);
+        let all = whole.search(&query, 4000).unwrap();
         assert!(all.is_sorted_by(|a, b| a.score >= b.score));
-        assert_eq!(whole.search(&query, 10), all[..all.len().min(10)], "{text}");
-        assert_eq!(parts.search(&query, 10), all[..all.len().min(10)], "{text}");
+        assert_eq!(
+            whole.search(&query, 10).unwrap(),
+            all[..all.len().min(10)],
+            "{text}"
+        );
+        assert_eq!(
+            parts.search(&query, 10).unwrap(),
+            all[..all.len().min(10)],
+            "{text}"
+        );
     }
 }
 
@@ -315,8 +325,8 @@ proptest! {
         prop_assert_eq!(index.len(), expected.len());
         for text in ["order refund", "the shop", "배송 환불은", "返品", "wo ist die bestellung", "orders"] {
             let query = Query { text, vector: Some(&[1.0, 0.5, 0.2]), fusion: Fusion::static_english() };
-            prop_assert_eq!(index.search(&query, 3), expected.search(&query, 3));
-            prop_assert_eq!(index.search(&query, 100), expected.search(&query, 100));
+            prop_assert_eq!(index.search(&query, 3).unwrap(), expected.search(&query, 3).unwrap());
+            prop_assert_eq!(index.search(&query, 100).unwrap(), expected.search(&query, 100).unwrap());
         }
     }
 

@@ -1,13 +1,15 @@
 //! Writing segments from documents.
 
+use rayon::prelude::*;
 use uuid::Uuid;
 
-use super::merge::{self, Source};
+use super::merge::{self, Source, push_run};
 use super::postings::PostingsWriter;
-use super::{DocumentEntry, ItemRange, MOST_POSTINGS_BYTES, Segment, VectorBlocks};
-use crate::Document;
+use super::vectors::VectorBlocks;
+use super::{DocumentEntry, ItemRange, MOST_POSTINGS_BYTES, Segment};
 use crate::analysis::{Evidence, Language, Leg, Scratch, Script, for_each_token, token_terms};
 use crate::hash::{TermMap, hash, term_id};
+use crate::{Change, Document};
 
 /// Postings gathered before they are sorted and written out: 32 MB of them, so that building the largest chatbot
 /// takes no more memory beside its index than that.
@@ -15,13 +17,52 @@ const BATCH_POSTINGS: usize = 4 << 20;
 /// A batch's documents are numbered in 16 bits.
 const BATCH_DOCUMENTS: usize = 1 << 16;
 /// Words whose terms are remembered. Text repeats its words: most are cut and stemmed once, not every time.
-const REMEMBERED_TOKENS: usize = 1 << 16;
+/// Some 20 MB, while a large chatbot is built.
+const REMEMBERED_TOKENS: usize = 1 << 18;
+
+/// Why reading and writing cannot fail here.
+const IN_MEMORY: &str = "a segment in memory has no file to fail";
+
+/// Documents from which on it pays to analyse them on several processors.
+const MANY_DOCUMENTS: usize = 512;
+
+/// Segments of all documents of these items, which are all different: mostly one, or one for each processor.
+pub(crate) fn build(changes: &[&Change]) -> Vec<Segment> {
+    let documents: usize = changes.iter().map(|change| change.documents.len()).sum();
+    let threads = match documents {
+        MANY_DOCUMENTS.. => rayon::current_num_threads(),
+        _ => 1,
+    };
+    let mut shares: Vec<Vec<&Change>> = Vec::new();
+    let mut room = 0;
+    for &change in changes {
+        if room == 0 {
+            shares.push(Vec::new());
+            room = documents.div_ceil(threads).max(1);
+        }
+        room = room.saturating_sub(change.documents.len());
+        if let Some(share) = shares.last_mut() {
+            share.push(change);
+        }
+    }
+    let built = |share: &Vec<&Change>| {
+        let mut builder = Builder::default();
+        share
+            .iter()
+            .for_each(|it| builder.add(it.item, &it.documents));
+        builder.finish()
+    };
+    match shares.as_slice() {
+        [one] => built(one),
+        several => several.par_iter().flat_map_iter(built).collect(),
+    }
+}
 
 /// Builds one segment from any number of documents; see the module.
 #[derive(Default)]
-pub(crate) struct Builder {
+struct Builder {
     batches: Vec<Segment>,
-    items: Vec<ItemRange>,
+    runs: Vec<ItemRange>,
     documents: Vec<DocumentEntry>,
     vectors: VectorBlocks,
     postings: Vec<BatchPosting>,
@@ -53,7 +94,7 @@ struct TermTable {
 
 impl Builder {
     /// Adds all documents of an item. An item is added once at most.
-    pub(crate) fn add(&mut self, item: Uuid, documents: &[Document]) {
+    fn add(&mut self, item: Uuid, documents: &[Document]) {
         if documents.is_empty() {
             return;
         }
@@ -66,26 +107,25 @@ impl Builder {
     }
 
     /// The documents added as one segment; as several only where they are too many for one.
-    pub(crate) fn finish(mut self) -> Vec<Segment> {
+    fn finish(mut self) -> Vec<Segment> {
         self.write_batch();
-        let bytes: usize = self.batches.iter().map(Segment::postings_bytes).sum();
-        if self.batches.len() < 2 || bytes > MOST_POSTINGS_BYTES {
+        let sizes = self.batches.iter().map(|it| it.head.postings_bytes());
+        if self.batches.len() < 2 || sizes.sum::<usize>() > MOST_POSTINGS_BYTES {
             return self.batches;
         }
         let sources: Vec<Source<'_>> = self.batches.iter().map(Source::whole).collect();
-        vec![merge::merge(&sources)]
+        vec![merge::merge(&sources, None).expect(IN_MEMORY)]
     }
 
     fn add_document(&mut self, item: Uuid, document: &Document) {
         let number = self.documents.len();
-        match self.items.last_mut() {
-            Some(last) if last.item == item => last.len += 1,
-            _ => self.items.push(ItemRange {
-                item,
-                start: number as u32,
-                len: 1,
-            }),
-        }
+        let run = ItemRange {
+            item,
+            start: number as u32,
+            len: 1,
+            ordinal: document.ordinal,
+        };
+        push_run(&mut self.runs, run);
         let mut evidence = Evidence::default();
         evidence.read(&document.title);
         evidence.read(&document.text);
@@ -107,11 +147,7 @@ impl Builder {
             });
         }
         self.terms.touched.clear();
-        self.documents.push(DocumentEntry {
-            ordinal: document.ordinal,
-            lengths,
-            language,
-        });
+        self.documents.push(DocumentEntry { lengths, language });
         if let Some(vector) = &document.vector {
             self.vectors.push_vector(number as u32, vector);
         }
@@ -122,15 +158,12 @@ impl Builder {
             return;
         }
         let writer = self.write_postings();
-        let mut vectors = std::mem::take(&mut self.vectors);
-        vectors.shrink_to_fit();
-        let mut items = std::mem::take(&mut self.items);
-        items.shrink_to_fit();
-        let mut documents = std::mem::take(&mut self.documents);
-        documents.shrink_to_fit();
+        let segment = writer.finish(&self.runs, &self.documents, &self.vectors);
+        self.batches.push(segment.expect(IN_MEMORY));
+        self.vectors = VectorBlocks::default();
+        self.runs.clear();
+        self.documents.clear();
         self.postings.clear();
-        self.batches
-            .push(Segment::new(items, documents, writer, vectors));
     }
 
     /// Sorts by counting: the postings come document by document, so each term's end up in order of documents.
@@ -153,13 +186,14 @@ impl Builder {
             .filter(|&term| starts[term as usize] < starts[term as usize + 1])
             .collect();
         order.sort_unstable_by_key(|&term| self.terms.ids[term as usize]);
-        let mut writer = PostingsWriter::new(self.documents.len());
+        let mut writer = PostingsWriter::new(self.documents.len(), None).expect(IN_MEMORY);
         for term in order {
             let range = starts[term as usize] as usize..starts[term as usize + 1] as usize;
             for posting in &sorted[range] {
                 writer.push(u32::from(posting.document), u32::from(posting.frequency));
             }
-            writer.end_term(self.terms.ids[term as usize]);
+            let ended = writer.end_term(self.terms.ids[term as usize]);
+            ended.expect(IN_MEMORY);
         }
         writer
     }

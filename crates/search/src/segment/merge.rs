@@ -1,7 +1,12 @@
 //! Joining segments into one, leaving dead documents behind. Needs no text: postings are renumbered.
 
+use std::io;
+use std::path::Path;
+
+use super::head::TermPlace;
 use super::postings::PostingsWriter;
-use super::{DocumentEntry, ItemRange, Segment, VectorBlocks};
+use super::vectors::VectorBlocks;
+use super::{DocumentEntry, ItemRange, Segment};
 use crate::bits::Bits;
 
 /// A segment to merge and which of its documents are dead.
@@ -24,42 +29,47 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The live documents of `sources`, in order.
-pub(crate) fn merge(sources: &[Source<'_>]) -> Segment {
+/// The live documents of `sources`, in order, in a file of `folder` or, without one, in memory.
+pub(crate) fn merge(sources: &[Source<'_>], folder: Option<&Path>) -> io::Result<Segment> {
     let renumberings = renumber(sources);
     let mut documents: Vec<DocumentEntry> = Vec::new();
-    let mut items: Vec<ItemRange> = Vec::new();
+    let mut runs: Vec<ItemRange> = Vec::new();
     let mut vectors = VectorBlocks::default();
     for (source, numbers) in sources.iter().zip(&renumberings) {
-        for range in &source.segment.items {
+        for run in source.segment.head.runs() {
             // Items die whole, so the first document speaks for all.
-            if !source.is_dead(range.start) {
-                push_item(&mut items, range, numbers[range.start as usize]);
+            if !source.is_dead(run.start) {
+                let start = numbers[run.start as usize];
+                push_run(&mut runs, ItemRange { start, ..run });
             }
         }
-        for (document, entry) in (0..).zip(&source.segment.documents) {
+        for document in 0..source.segment.documents() as u32 {
             if !source.is_dead(document) {
-                documents.push(*entry);
+                documents.push(source.segment.head.document(document));
             }
         }
-        source.segment.vectors.for_each(|document, scale, codes| {
-            if !source.is_dead(document) {
-                vectors.push(numbers[document as usize], scale, codes);
+        for block in source.segment.head.vectors() {
+            for (document, scale, codes) in block.all() {
+                if !source.is_dead(document) {
+                    vectors.push(numbers[document as usize], scale, codes.iter().copied());
+                }
             }
-        });
+        }
     }
-    items.shrink_to_fit();
-    documents.shrink_to_fit();
-    vectors.shrink_to_fit();
-    let postings = merge_postings(sources, &renumberings, documents.len());
-    Segment::new(items, documents, postings, vectors)
+    let mut writer = PostingsWriter::new(documents.len(), folder)?;
+    merge_postings(sources, &renumberings, &mut writer)?;
+    writer.finish(&runs, &documents, &vectors)
 }
 
-/// The documents of an item that was split between batches join again.
-fn push_item(items: &mut Vec<ItemRange>, range: &ItemRange, start: u32) {
-    match items.last_mut() {
-        Some(last) if last.item == range.item => last.len += range.len,
-        _ => items.push(ItemRange { start, ..*range }),
+/// Appends a run of documents; one that goes on with the item and ordinals of the last joins it.
+pub(super) fn push_run(runs: &mut Vec<ItemRange>, run: ItemRange) {
+    match runs.last_mut() {
+        Some(last)
+            if last.item == run.item && last.ordinal.checked_add(last.len) == Some(run.ordinal) =>
+        {
+            last.len += run.len;
+        }
+        _ => runs.push(run),
     }
 }
 
@@ -69,7 +79,7 @@ fn renumber(sources: &[Source<'_>]) -> Vec<Vec<u32>> {
     sources
         .iter()
         .map(|source| {
-            (0..source.segment.documents.len() as u32)
+            (0..source.segment.documents() as u32)
                 .map(|document| {
                     let number = next;
                     next += u32::from(!source.is_dead(document));
@@ -83,28 +93,26 @@ fn renumber(sources: &[Source<'_>]) -> Vec<Vec<u32>> {
 fn merge_postings(
     sources: &[Source<'_>],
     renumberings: &[Vec<u32>],
-    documents: usize,
-) -> PostingsWriter {
-    let mut terms: Vec<(u64, u32, u32)> = Vec::new();
-    for (number, source) in (0..).zip(sources) {
-        let ids = source.segment.dictionary.ids.iter();
-        terms.extend((0..).zip(ids).map(|(at, &id)| (id, number, at)));
+    writer: &mut PostingsWriter,
+) -> io::Result<()> {
+    let mut terms: Vec<(u64, usize, TermPlace)> = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
+        let own = source.segment.head.terms();
+        terms.extend(own.map(|(id, place)| (id, number, place)));
     }
-    terms.sort_unstable();
-    let mut writer = PostingsWriter::new(documents);
+    // Each source's are sorted, which this sort makes use of.
+    terms.sort_by_key(|&(id, number, _)| (id, number));
+    let mut readers: Vec<_> = sources.iter().map(|it| it.segment.in_order()).collect();
     for same_term in terms.chunk_by(|a, b| a.0 == b.0) {
-        for &(_, number, at) in same_term {
-            let source = &sources[number as usize];
-            let numbers = &renumberings[number as usize];
-            let dictionary = &source.segment.dictionary;
-            let postings = dictionary.postings(at as usize, source.segment.documents.len());
-            postings.for_each(|posting| {
+        for &(_, number, place) in same_term {
+            let (source, numbers) = (&sources[number], &renumberings[number]);
+            readers[number].postings(place)?.for_each(|posting| {
                 if !source.is_dead(posting.document) {
                     writer.push(numbers[posting.document as usize], posting.frequency);
                 }
             });
         }
-        writer.end_term(same_term[0].0);
+        writer.end_term(same_term[0].0)?;
     }
-    writer
+    Ok(())
 }

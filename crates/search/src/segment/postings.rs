@@ -7,7 +7,13 @@
 mod bitmap;
 mod list;
 
-use super::Dictionary;
+use std::io;
+use std::path::Path;
+
+use super::file::Out;
+use super::head::{Head, Terms};
+use super::vectors::VectorBlocks;
+use super::{DocumentEntry, ItemRange, PostingsStore, Segment};
 use crate::bits::Bits;
 pub(crate) use bitmap::Bitmap;
 pub(crate) use list::List;
@@ -32,11 +38,12 @@ pub(crate) enum Postings<'a> {
 }
 
 impl<'a> Postings<'a> {
-    pub(super) fn read(count: u32, documents: usize, bytes: &'a [u8]) -> Self {
-        if is_dense(count as usize, documents) {
+    /// Whatever the bytes are, no document is read that isn't below `documents`.
+    pub(super) fn read(count: usize, documents: usize, bytes: &'a [u8]) -> Self {
+        if is_dense(count, documents) {
             Self::Bitmap(Bitmap::read(documents, bytes))
         } else {
-            Self::List(List::new(count, bytes))
+            Self::List(List::new(count, documents, bytes))
         }
     }
 
@@ -66,21 +73,28 @@ fn is_dense(count: usize, documents: usize) -> bool {
     documents >= SMALL_SEGMENT && count * 8 >= documents
 }
 
-/// Writes a dictionary: terms in ascending order of identifier, and for each its postings in order of documents.
+/// Writes a segment: terms in ascending order of identifier, and for each its postings in order of documents.
 pub(super) struct PostingsWriter {
     documents: usize,
-    dictionary: Dictionary,
+    terms: Terms,
+    out: Out,
+    /// Postings written so far.
+    bytes: usize,
     current: Vec<Posting>,
+    encoded: Vec<u8>,
 }
 
 impl PostingsWriter {
-    /// For a segment of so many documents.
-    pub(super) fn new(documents: usize) -> Self {
-        Self {
+    /// For a segment of so many documents, to be written into a file of `folder`, or into memory without one.
+    pub(super) fn new(documents: usize, folder: Option<&Path>) -> io::Result<Self> {
+        Ok(Self {
             documents,
-            dictionary: Dictionary::default(),
+            terms: Terms::default(),
+            out: Out::new(folder)?,
+            bytes: 0,
             current: Vec::new(),
-        }
+            encoded: Vec::new(),
+        })
     }
 
     /// Adds a posting to the term at hand.
@@ -92,30 +106,41 @@ impl PostingsWriter {
     }
 
     /// Writes the term at hand, unless it got no postings.
-    pub(super) fn end_term(&mut self, id: u64) {
+    pub(super) fn end_term(&mut self, id: u64) -> io::Result<()> {
         if self.current.is_empty() {
-            return;
+            return Ok(());
         }
-        let dictionary = &mut self.dictionary;
-        dictionary.ids.push(id);
-        dictionary.counts.push(self.current.len() as u32);
-        dictionary.offsets.push(dictionary.bytes.len() as u32);
+        self.encoded.clear();
         if is_dense(self.current.len(), self.documents) {
-            bitmap::write(&self.current, self.documents, &mut dictionary.bytes);
+            bitmap::write(&self.current, self.documents, &mut self.encoded);
         } else {
-            list::write(&self.current, &mut dictionary.bytes);
+            list::write(&self.current, &mut self.encoded);
         }
+        self.bytes += self.encoded.len();
+        match &mut self.out {
+            Out::Memory(bytes) => bytes.extend_from_slice(&self.encoded),
+            Out::File(writer) => writer.postings(&self.encoded)?,
+        }
+        self.terms.ids.push(id);
+        self.terms.counts.push(self.current.len() as u32);
+        self.terms.ends.push(self.bytes as u32);
         self.current.clear();
+        Ok(())
     }
 
-    pub(super) fn finish(self) -> Dictionary {
-        let mut dictionary = self.dictionary;
-        dictionary.offsets.push(dictionary.bytes.len() as u32);
-        dictionary.ids.shrink_to_fit();
-        dictionary.counts.shrink_to_fit();
-        dictionary.offsets.shrink_to_fit();
-        dictionary.bytes.shrink_to_fit();
-        dictionary
+    /// The segment of these terms and what else is known of its documents.
+    pub(super) fn finish(
+        self,
+        runs: &[ItemRange],
+        documents: &[DocumentEntry],
+        vectors: &VectorBlocks,
+    ) -> io::Result<Segment> {
+        let head = Head::write(runs, documents, &self.terms, vectors);
+        let store = match self.out {
+            Out::Memory(bytes) => PostingsStore::Memory(bytes.into_boxed_slice()),
+            Out::File(writer) => PostingsStore::File(writer.finish(&head)?),
+        };
+        Ok(Segment::new(head, store))
     }
 }
 
@@ -137,13 +162,49 @@ mod tests {
 
     use super::*;
 
-    fn written(documents: usize, postings: &[Posting]) -> Dictionary {
-        let mut writer = PostingsWriter::new(documents);
+    fn written(documents: usize, postings: &[Posting]) -> Segment {
+        let mut writer = PostingsWriter::new(documents, None).unwrap();
         for posting in postings {
             writer.push(posting.document, posting.frequency);
         }
-        writer.end_term(7);
-        writer.finish()
+        writer.end_term(7).unwrap();
+        let run = ItemRange {
+            item: uuid::Uuid::nil(),
+            start: 0,
+            len: documents as u32,
+            ordinal: 0,
+        };
+        let entry = DocumentEntry {
+            lengths: [0; 2],
+            language: None,
+        };
+        let vectors = VectorBlocks::default();
+        writer
+            .finish(&[run], &vec![entry; documents], &vectors)
+            .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_lead_outside(
+            documents in 1_usize..3000,
+            count in 0_usize..3000,
+            bytes in prop::collection::vec(any::<u8>(), 0..2000),
+            at in any::<u32>(),
+        ) {
+            let read = Postings::read(count, documents, &bytes);
+            let mut before = None;
+            read.for_each(|posting| {
+                assert!((posting.document as usize) < documents && before < Some(posting.document));
+                before = Some(posting.document);
+            });
+            let mut dead = Bits::new(documents);
+            dead.set(at % documents as u32);
+            prop_assert!(read.count_among(&dead) <= 1);
+            if let Postings::Bitmap(bitmap) = read {
+                bitmap.frequency(at % documents as u32);
+            }
+        }
     }
 
     #[test]
@@ -178,12 +239,13 @@ mod tests {
                 .collect();
             let mut dead = Bits::new(documents);
             (0..documents as u32).filter(|&at| noise(at ^ 0xffff) % 3 == 0).for_each(|at| dead.set(at));
-            let dictionary = written(documents, &postings);
-            if postings.is_empty() {
-                prop_assert!(dictionary.ids.is_empty());
+            let segment = written(documents, &postings);
+            let mut buffer = Vec::new();
+            let Some(place) = segment.head.find(7) else {
+                prop_assert!(postings.is_empty());
                 return Ok(());
-            }
-            let read = dictionary.postings(0, documents);
+            };
+            let read = segment.postings(place, &mut buffer).unwrap();
             let mut all = Vec::new();
             read.for_each(|posting| all.push(posting));
             prop_assert_eq!(&all, &postings);

@@ -9,4 +9,5 @@ mod killed;
 mod okra;
 mod portable;
 mod reading;
+mod saved;
 mod stopping;

@@ -243,12 +243,14 @@ async fn a_disabled_item_is_not_found(world: World) -> Result<()> {
             .await?
             .is_empty()
     );
+    assert_eq!(world.store.passages(&chatbot).await?, 0);
     let indexed = world.store.indexed_item(&chatbot, item.id).await?;
     assert!(indexed.chunks.is_empty());
     assert_eq!(world.store.open_jobs().await?, 0, "nothing to read anew");
     assert_eq!(set(false).await?.1, [], "nothing changed");
 
     assert_eq!(set(true).await?.1, [item.id]);
+    assert_eq!(world.store.passages(&chatbot).await?, 2);
     assert_eq!(world.store.found_chunks(&chatbot, &places).await?.len(), 2);
     Ok(())
 }

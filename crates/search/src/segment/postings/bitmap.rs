@@ -13,17 +13,26 @@ pub(crate) struct Bitmap<'a> {
     words: &'a [[u8; 8]],
     counts: &'a [[u8; 4]],
     frequencies: &'a [u8],
+    documents: usize,
 }
 
 impl<'a> Bitmap<'a> {
+    /// Empty where the bytes are too few.
     pub(super) fn read(documents: usize, bytes: &'a [u8]) -> Self {
         let words = documents.div_ceil(64);
-        let (bitmap, rest) = bytes.split_at(words * 8);
-        let (counts, frequencies) = rest.split_at(words.div_ceil(WORDS_A_COUNT) * 4);
+        let split = bytes
+            .split_at_checked(words * 8)
+            .and_then(|(bitmap, rest)| {
+                let (counts, frequencies) =
+                    rest.split_at_checked(words.div_ceil(WORDS_A_COUNT) * 4)?;
+                Some((bitmap, counts, frequencies))
+            });
+        let (bitmap, counts, frequencies) = split.unwrap_or_default();
         Self {
             words: bitmap.as_chunks().0,
             counts: counts.as_chunks().0,
             frequencies,
+            documents,
         }
     }
 
@@ -31,7 +40,10 @@ impl<'a> Bitmap<'a> {
     #[inline]
     pub(crate) fn frequency(self, document: u32) -> u32 {
         let word_at = document as usize / 64;
-        let word = u64::from_le_bytes(self.words[word_at]);
+        let Some(word) = self.words.get(word_at) else {
+            return 0;
+        };
+        let word = u64::from_le_bytes(*word);
         let bit = document % 64;
         if word >> bit & 1 == 0 {
             return 0;
@@ -39,22 +51,33 @@ impl<'a> Bitmap<'a> {
         let counted = word_at / WORDS_A_COUNT;
         let mut before = u32::from_le_bytes(self.counts[counted]);
         for word in &self.words[counted * WORDS_A_COUNT..word_at] {
-            before += u64::from_le_bytes(*word).count_ones();
+            before = before.wrapping_add(u64::from_le_bytes(*word).count_ones());
         }
-        before += (word & ((1 << bit) - 1)).count_ones();
+        before = before.wrapping_add((word & ((1 << bit) - 1)).count_ones());
         self.frequency_at(before as usize)
     }
 
     #[inline]
     fn frequency_at(self, rank: usize) -> u32 {
-        u32::from(FREQUENCIES[usize::from(self.frequencies[rank / 2] >> (rank % 2 * 4) & 0xf)])
+        let pair = self.frequencies.get(rank / 2).copied().unwrap_or_default();
+        u32::from(FREQUENCIES[usize::from(pair >> (rank % 2 * 4) & 0xf)])
+    }
+
+    /// The word at this place, without bits beyond the last document.
+    #[inline]
+    fn word(self, at: usize) -> u64 {
+        let word = u64::from_le_bytes(self.words[at]);
+        match self.documents - at * 64 {
+            left @ ..64 => word & ((1 << left) - 1),
+            _ => word,
+        }
     }
 
     #[inline]
     pub(super) fn for_each(self, each: &mut impl FnMut(Posting)) {
         let mut rank = 0;
-        for (at, word) in self.words.iter().enumerate() {
-            let mut word = u64::from_le_bytes(*word);
+        for at in 0..self.words.len() {
+            let mut word = self.word(at);
             while word != 0 {
                 each(Posting {
                     document: at as u32 * 64 + word.trailing_zeros(),

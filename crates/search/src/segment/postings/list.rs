@@ -6,61 +6,66 @@ use super::Posting;
 /// An iterator over a list of postings.
 #[derive(Clone, Copy)]
 pub(crate) struct List<'a> {
-    left: u32,
-    next: u32,
+    left: usize,
+    next: u64,
+    /// Documents are below this.
+    documents: u64,
     bytes: &'a [u8],
 }
 
 impl<'a> List<'a> {
-    pub(super) fn new(count: u32, bytes: &'a [u8]) -> Self {
+    pub(super) fn new(count: usize, documents: usize, bytes: &'a [u8]) -> Self {
         Self {
             left: count,
             next: 0,
+            documents: documents as u64,
             bytes,
         }
     }
 }
+
+/// A gap of 32 bits and its flag need no more bytes.
+const MOST_BYTES: usize = 5;
 
 impl Iterator for List<'_> {
     type Item = Posting;
 
     #[inline]
     fn next(&mut self) -> Option<Posting> {
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
+        self.left = self.left.checked_sub(1)?;
         let mut coded = 0_u64;
-        let mut shift = 0;
-        while let Some((&byte, rest)) = self.bytes.split_first() {
+        for place in 0..MOST_BYTES {
+            let (&byte, rest) = self.bytes.split_first()?;
             self.bytes = rest;
-            coded |= u64::from(byte & 0x7f) << shift;
+            coded |= u64::from(byte & 0x7f) << (7 * place);
             if byte < 0x80 {
                 break;
             }
-            shift += 7;
         }
-        let document = self.next + (coded >> 1) as u32;
+        let document = self.next + (coded >> 1);
+        if document >= self.documents {
+            self.left = 0;
+            return None;
+        }
         self.next = document + 1;
         let mut frequency = 1;
         if coded & 1 == 1
             && let Some((&byte, rest)) = self.bytes.split_first()
         {
             self.bytes = rest;
-            frequency = u32::from(byte);
+            // Never zero as written, and a share divides by it.
+            frequency = u32::from(byte).max(1);
         }
         Some(Posting {
-            document,
+            document: document as u32,
             frequency,
         })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
+        (0, Some(self.left))
     }
 }
-
-impl ExactSizeIterator for List<'_> {}
 
 pub(super) fn write(postings: &[Posting], bytes: &mut Vec<u8>) {
     let mut next = 0;
