@@ -14,7 +14,7 @@ pub use slug::{parse_slug, slug_candidates, slug_from_name};
 
 use crate::embedder::{Embedding, Reranker};
 use crate::error::{Error, Result};
-use crate::models::ModelSettings;
+use crate::models::{ModelSettings, TokensUsed};
 use crate::origin::OriginPattern;
 use crate::{ChatbotId, OrganizationId, Secret, Timestamp};
 
@@ -50,6 +50,8 @@ pub struct Chatbot {
     pub openai_api_key: Option<Secret>,
     /// What its organization decided on models.
     pub models: ModelSettings,
+    /// Tokens that its organization used last; counted where there is an end to them.
+    pub tokens_used: TokensUsed,
     /// Who turns its texts into vectors.
     pub embedding: Embedding,
     /// Who puts the passages found in order once more; `None`: nobody.
@@ -108,6 +110,7 @@ impl Chatbot {
             avatar: None,
             openai_api_key: None,
             models: ModelSettings::default(),
+            tokens_used: TokensUsed::default(),
             embedding: Embedding::default(),
             reranker: None,
             allowed_origins: Vec::new(),

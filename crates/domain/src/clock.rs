@@ -12,6 +12,8 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
+const MICROS_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
 impl Timestamp {
     /// The moment `duration` after this one.
     pub fn after(self, duration: Duration) -> Self {
@@ -40,6 +42,16 @@ impl Timestamp {
     pub fn day(self) -> String {
         let time = DateTime::<Utc>::from_timestamp_micros(self.0).unwrap_or_default();
         time.format("%Y-%m-%d").to_string()
+    }
+
+    /// The number of the day in UTC, counted from the Unix epoch.
+    pub fn day_number(self) -> i64 {
+        self.0.div_euclid(MICROS_A_DAY)
+    }
+
+    /// The beginning of the day in UTC.
+    pub fn midnight(self) -> Self {
+        Self(self.day_number() * MICROS_A_DAY)
     }
 
     /// The beginning of the month in UTC.
@@ -129,6 +141,7 @@ mod tests {
         assert_eq!(day.to_string(), "2025-01-22T00:00:00.000000+00:00");
         let moment = moment.expect("a moment");
         assert_eq!(moment.day(), "2025-01-22");
+        assert_eq!((moment.midnight(), moment.day_number()), (day, 20_110));
         assert_eq!(Some(moment.month()), Timestamp::parse_day("2025-01-01"));
         for odd in ["", "2025-13-01", "yesterday", "2025-01-22 04:30"] {
             assert_eq!(

@@ -5,13 +5,16 @@
 
 use std::str::FromStr;
 
-use crate::Secret;
 use crate::chatbot::at_most;
 use crate::error::{Error, Result};
 use crate::provider::{OPENAI_URL, Provider, ProviderChange};
+use crate::{Secret, Timestamp};
 
 /// Providers of one organization at most.
 pub const MAX_PROVIDERS: usize = 20;
+
+/// The most tokens a day that can be set: more is no end worth setting.
+pub const MAX_TOKENS_A_DAY: i64 = 1_000_000_000_000;
 
 /// The most characters of a provider's name.
 const MAX_NAME_CHARS: usize = 40;
@@ -215,7 +218,44 @@ pub struct ModelSettings {
     pub tokens_a_day: Option<i64>,
 }
 
+/// Tokens that an organization used on one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokensUsed {
+    /// The day, by [`Timestamp::day_number`].
+    pub day: i64,
+    /// Tokens of its answers, as providers counted them.
+    pub tokens: i64,
+}
+
+impl TokensUsed {
+    /// What is left at `now` of so many tokens a day; none once they are used up.
+    pub fn left_of(self, tokens_a_day: i64, now: Timestamp) -> i64 {
+        let today = if self.day == now.day_number() {
+            self.tokens
+        } else {
+            0
+        };
+        tokens_a_day.saturating_sub(today).max(0)
+    }
+}
+
 impl ModelSettings {
+    /// What `change` makes of the fallback and the end of a day, or the first rule that it breaks.
+    pub fn changed(self, change: ModelSettingsChange) -> Result<Self> {
+        let mut next = self;
+        if let Some(model) = change.fallback_model {
+            next.fallback_model = parse_fallback("fallback_model", model)?;
+        }
+        if let Some(tokens) = change.tokens_a_day {
+            if tokens.is_some_and(|tokens| !(1..=MAX_TOKENS_A_DAY).contains(&tokens)) {
+                let problem = format!("must be from 1 to {MAX_TOKENS_A_DAY}, or null for no end");
+                return Err(Error::invalid_field("tokens_a_day", problem));
+            }
+            next.tokens_a_day = tokens;
+        }
+        Ok(next)
+    }
+
     /// The provider of this name.
     pub fn provider(&self, name: &str) -> Option<&NamedProvider> {
         self.providers.iter().find(|it| it.name == name)
@@ -244,6 +284,29 @@ impl ModelSettings {
         }
         Ok(())
     }
+}
+
+/// What a caller may set beside providers. `None` leaves a field as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelSettingsChange {
+    /// See [`ModelSettings::fallback_model`].
+    pub fallback_model: Option<Option<String>>,
+    /// See [`ModelSettings::tokens_a_day`].
+    pub tokens_a_day: Option<Option<i64>>,
+}
+
+/// Checks the name of a model that answers in another's place; an empty one is none.
+pub(crate) fn parse_fallback(field: &str, model: Option<String>) -> Result<Option<String>> {
+    let model = model.map(|model| model.trim().to_owned());
+    let model = model.filter(|model| !model.is_empty());
+    if let Some(model) = &model {
+        at_most(field, model, 200)?;
+        if model.chars().any(char::is_control) {
+            let problem = "must name a model, such as openai/gpt-4o-mini";
+            return Err(Error::invalid_field(field, problem));
+        }
+    }
+    Ok(model)
 }
 
 /// Whose model it is.

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::extractive::{self, Kind};
 use crate::images::images_of;
 use crate::prompt::{self, Said};
-use crate::providers::Chosen;
+use crate::providers::{Failed, First};
 use crate::retrieve::Passage;
 use crate::{Engine, Fallback};
 
@@ -117,6 +117,8 @@ struct Draft {
     first_text: Option<Duration>,
     /// Images of the question that the model was shown.
     images_seen: usize,
+    /// The model that failed before another took its place.
+    instead_of: Option<Failed>,
 }
 
 /// How a turn ended.
@@ -205,14 +207,13 @@ impl Engine {
 
     async fn generate(&self, turn: &Running, draft: &mut Draft) -> Result<()> {
         let options = &self.parts.options;
-        let model = &turn.chatbot.settings.model;
-        let provider = self.chosen(&turn.chatbot, model).map_err(provider_error)?;
-        if provider.is_none() && options.fallback == Fallback::Error {
+        let first = self.first(&turn.chatbot)?;
+        if first.is_none() && options.fallback == Fallback::Error {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 "No model provider is configured. Set one for the organization (PUT \
-                 /api/external/provider), or OPENAI_API_KEY, or OPENAI_BASE_URL for another \
-                 server, or OKRA_LLM_FALLBACK=extractive.",
+                 /api/external/providers/NAME), or OPENAI_API_KEY, or OPENAI_BASE_URL for \
+                 another server, or OKRA_LLM_FALLBACK=extractive.",
             ));
         }
         let (question, minimum) = (&turn.question.text, MIN_SIMILARITY);
@@ -226,11 +227,8 @@ impl Engine {
         draft.retrieval = turn.started.elapsed();
         let grounded = passages.iter().any(|passage| passage.answers);
         draft.grounded = (!question.is_empty()).then_some(grounded);
-        match provider {
-            Some(provider) => {
-                draft.provider = Some(provider.provider.clone());
-                self.ask_model(turn, provider, &passages, draft).await
-            }
+        match first {
+            Some(first) => self.ask_model(turn, first, &passages, draft).await,
             None => extract(turn, &passages, draft).await,
         }
     }
@@ -238,13 +236,14 @@ impl Engine {
     async fn ask_model(
         &self,
         turn: &Running,
-        provider: Chosen,
+        first: First,
         passages: &[Passage],
         draft: &mut Draft,
     ) -> Result<()> {
         let options = &self.parts.options;
         draft.answered_by = Some("model");
         draft.model = Some(turn.chatbot.settings.model.clone());
+        draft.provider = first.as_ref().ok().map(|it| it.provider.clone());
         draft.sources = passages.iter().map(Passage::cited).collect();
         turn.send(TurnEvent::Sources(draft.sources.clone())).await;
         let (chatbot, budget) = (&turn.chatbot, options.prompt_tokens);
@@ -252,14 +251,19 @@ impl Engine {
         let messages = self.shown(chatbot, lines).await?;
         draft.images_seen = messages.last().map_or(0, |asked| asked.images.len());
         let request = ChatRequest {
-            model: provider.model,
             messages,
-            api_key: provider.key,
             max_output_tokens: options.answer_tokens,
             ..ChatRequest::default()
         };
-        let stream = provider.client.stream(request).await;
-        let mut stream = stream.map_err(provider_error)?;
+        let begun = self.begin_answer(chatbot, first, request).await;
+        let begun = begun.map_err(provider_error)?;
+        draft.provider = Some(begun.provider);
+        draft.model = Some(begun.model);
+        draft.instead_of = begun.instead_of;
+        if !begun.sees {
+            draft.images_seen = 0;
+        }
+        let mut stream = begun.stream;
         while let Some(delta) = stream.next().await {
             match delta.map_err(provider_error)? {
                 ChatDelta::Text(text) => {
@@ -424,6 +428,10 @@ fn metadata(
         let images = json!({"sent": turn.images_sent, "seen": draft.images_seen});
         metadata.insert("images".to_owned(), images);
     }
+    if let Some(failed) = &draft.instead_of {
+        let instead_of = json!({"model": failed.model, "error": storable(failed.error.clone())});
+        metadata.insert("instead_of".to_owned(), instead_of);
+    }
     if let Some(error) = error {
         let shown = match error.kind {
             ErrorKind::Internal => "an internal error, which the server's log tells",
@@ -443,7 +451,7 @@ fn storable(text: String) -> String {
     }
 }
 
-fn provider_error(error: ProviderError) -> Error {
+pub(crate) fn provider_error(error: ProviderError) -> Error {
     let kind = match error.kind {
         ProviderErrorKind::NotConfigured => ErrorKind::Unavailable,
         _ => ErrorKind::Provider,

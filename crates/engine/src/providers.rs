@@ -1,12 +1,15 @@
-//! The clients of model providers, and which of them answers for a chatbot.
+//! The clients of model providers, and which of them answers for a chatbot; [`begin`] has an answer
+//! begun, [`catalog`] says what there is to choose from.
 //!
 //! A client pools connections, so one is kept for each address in use, whoever uses it; keys are
 //! sent with each request. Organizations' addresses are reached through a gate, since whoever may
 //! set one is not always who runs the server.
 
+mod begin;
+mod catalog;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use okra_ai::chat::{ChatModel, ChatModelConfig, Wire};
 use okra_ai::error::{ProviderError, ProviderErrorKind};
@@ -18,10 +21,12 @@ use okra_domain::{Error, Secret};
 use crate::Engine;
 use crate::fetch::Gate;
 
+pub use begin::BUDGET_SPENT;
+pub(crate) use begin::{Failed, First};
+pub use catalog::{Catalog, Offered, Trial};
+
 /// Clients kept at most; beyond that all are made anew.
 const MOST: usize = 64;
-/// How long a provider's list of models is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The clients of all providers.
 pub struct Models {
@@ -31,6 +36,7 @@ pub struct Models {
     clients: HashMap<String, Arc<ChatModel>>,
     /// Those of organizations.
     others: Mutex<HashMap<Address, Arc<ChatModel>>>,
+    lists: catalog::Lists,
     gate: Gate,
 }
 
@@ -39,6 +45,16 @@ struct Address {
     wire: Wire,
     base_url: String,
     api_version: Option<String>,
+}
+
+impl Address {
+    fn of(provider: &NamedProvider) -> Self {
+        Self {
+            wire: wire(provider.kind),
+            base_url: provider.endpoint.base_url.clone(),
+            api_version: provider.api_version.clone(),
+        }
+    }
 }
 
 impl Models {
@@ -57,6 +73,7 @@ impl Models {
             clients: providers.iter().map(client).collect::<Result<_, _>>()?,
             server: providers,
             others: Mutex::default(),
+            lists: catalog::Lists::default(),
             gate,
         })
     }
@@ -74,11 +91,7 @@ impl Models {
     }
 
     fn of_organization(&self, provider: &NamedProvider) -> Result<Arc<ChatModel>, ProviderError> {
-        let address = Address {
-            wire: wire(provider.kind),
-            base_url: provider.endpoint.base_url.clone(),
-            api_version: provider.api_version.clone(),
-        };
+        let address = Address::of(provider);
         // A poisoned lock guards a map that is whole between any two of its calls.
         let mut models = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = models.get(&address) {
@@ -176,23 +189,5 @@ impl Engine {
         checked
             .map(|_| ())
             .map_err(|error| Error::invalid_field("base_url", error.message))
-    }
-
-    /// The models that an organization's provider offers, sorted. Fails in the provider's own words,
-    /// within ten seconds.
-    pub async fn models_of(&self, provider: &NamedProvider) -> Result<Vec<String>, ProviderError> {
-        let client = ChatModel::new(self.parts.models.gated(provider))?;
-        client
-            .models(provider.endpoint.api_key.as_ref(), PATIENCE)
-            .await
-    }
-
-    /// The models that a provider of the server's offers, sorted; see [`Engine::models_of`].
-    pub async fn models_of_server(
-        &self,
-        provider: &NamedProvider,
-    ) -> Result<Vec<String>, ProviderError> {
-        let client = self.parts.models.client_of_server(provider);
-        client.models(None, PATIENCE).await
     }
 }

@@ -91,7 +91,8 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         let folder = config.data_dir.display();
         format!("cannot make the data folder {folder} (OKRA_DATA_DIR)")
     })?;
-    let store = Store::open(&config.database_url, &config.storage_url, clock).await?;
+    let keys = &config.master_keys;
+    let store = Store::open(&config.database_url, &config.storage_url, keys, clock).await?;
     let gate = Gate::new(&config.provider_allow)
         .context("provider_allow (OKRA_PROVIDER_ALLOW) cannot be read")?;
     let fetcher = Fetcher::new(FetchPolicy {

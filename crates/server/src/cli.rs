@@ -201,7 +201,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
 /// The commands that do one thing and end.
 async fn one_shot(engine: &Arc<Engine>, config: &Config, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Keys(command) => keys::run(engine.store(), command).await,
+        Command::Keys(command) => keys::run(engine.store(), config, command).await,
         Command::People(command) => people::run(engine.store(), config, command).await,
         Command::Chatbots(command) => chatbots::run(engine.store(), command).await,
         Command::Sources(command) => sources::run(engine, command).await,

@@ -16,6 +16,7 @@ use okra_domain::provider::OPENAI_URL;
 use okra_domain::{ChatbotId, Secret};
 use okra_engine::Fallback;
 use okra_engine::reading::Reading;
+use okra_store::sealing::MasterKeys;
 use serde::Deserialize;
 use toml::{Table, Value};
 use url::Url;
@@ -51,6 +52,7 @@ struct Written {
     storage_url: String,
     public_url: String,
     bootstrap_api_key: Secret,
+    master_key: Secret,
     openai_base_url: String,
     openai_api_key: Secret,
     azure_openai_endpoint: String,
@@ -115,6 +117,8 @@ pub struct Config {
     /// How the outside reaches this server, without a slash at the end; `None` until the listening
     /// address is known.
     pub public_url: Option<String>,
+    /// What the secrets in the database are sealed with.
+    pub master_keys: MasterKeys,
     /// The first organization's key, where the operator chose it.
     pub bootstrap_api_key: Option<Secret>,
     /// The model providers that are configured, the default first.
@@ -277,6 +281,10 @@ impl Config {
             public_url: text(&written.public_url)
                 .map(|url| web_url("public_url (OKRA_PUBLIC_URL)", &url))
                 .transpose()?,
+            master_keys: match secret(&written.master_key) {
+                Some(keys) => MasterKeys::Given(keys),
+                None => MasterKeys::File(data_dir.join("master.key")),
+            },
             bootstrap_api_key: bootstrap,
             listen,
             data_dir,

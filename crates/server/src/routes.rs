@@ -18,7 +18,7 @@ mod overview;
 mod pages;
 mod people;
 mod pictures;
-mod provider;
+mod providers;
 mod reranker;
 mod retrieval;
 mod sources;
@@ -128,9 +128,10 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(keys::revoke))
         .routes(routes!(events::watch))
         .routes(routes!(overview::show))
-        .routes(routes!(provider::show, provider::set, provider::delete))
-        .routes(routes!(provider::test))
-        .routes(routes!(provider::list_models))
+        .routes(routes!(providers::list, providers::update))
+        .routes(routes!(providers::test))
+        .routes(routes!(providers::set, providers::delete))
+        .routes(routes!(providers::models))
         .routes(routes!(embedders::show, embedders::set, embedders::delete))
         .routes(routes!(embedders::list))
         .routes(routes!(usage::show))

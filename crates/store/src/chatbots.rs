@@ -12,10 +12,12 @@ use uuid::Uuid;
 use crate::Store;
 use crate::accounts::{self, KnownKey};
 use crate::blobs;
+use crate::budgets;
 use crate::db::{Param, Row, Tx, is_unique_violation, params, to_json};
 use crate::embedders;
 use crate::jobs;
 use crate::providers;
+use crate::sealing::{Sealer, Spot};
 
 pub use arrival::{ArrivingItem, Belongings};
 
@@ -37,10 +39,12 @@ macro_rules! select {
             "SELECT id, organization_id, slug, name, description, active, is_public, personality, \
              settings, suggestions, voice_widget_config, avatar, openai_api_key, \
              allowed_origins, identity_secret, knowledge_version, created_at, updated_at, \
-             (SELECT p.base_url FROM providers p \
-             WHERE p.organization_id = chatbots.organization_id) AS provider_url, \
-             (SELECT p.api_key FROM providers p \
-             WHERE p.organization_id = chatbots.organization_id) AS provider_key, \
+             (SELECT o.models FROM organizations o \
+             WHERE o.id = chatbots.organization_id) AS organization_models, \
+             (SELECT t.day FROM organization_tokens t \
+             WHERE t.organization_id = chatbots.organization_id) AS tokens_day, \
+             (SELECT t.tokens FROM organization_tokens t \
+             WHERE t.organization_id = chatbots.organization_id) AS tokens_used, \
              embedder, serving_space, serving_embedder, reranker, \
              (SELECT o.embedder FROM organizations o \
              WHERE o.id = chatbots.organization_id) AS organization_embedder \
@@ -54,7 +58,7 @@ impl Store {
     /// Stores a new chatbot; gives it back with the slug it really got.
     pub async fn create_chatbot(&self, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatbot> {
         let mut tx = self.db.begin().await?;
-        let made = insert(&mut tx, chatbot, slug).await?;
+        let made = insert(&mut tx, chatbot, slug, &self.sealer).await?;
         tx.commit().await?;
         Ok(made)
     }
@@ -64,7 +68,7 @@ impl Store {
         let sql = select!("WHERE id = $1 AND organization_id = $2");
         let values = params![id.0, organization.0];
         match self.db.fetch_optional(sql, values).await? {
-            Some(row) => read(&row),
+            Some(row) => read(&row, &self.sealer),
             None => Err(Error::not_found("chatbot")),
         }
     }
@@ -88,7 +92,7 @@ impl Store {
             return Ok(None);
         };
         let found = row.get::<Option<Uuid>>("id")?;
-        let chatbot = found.map(|_| read(&row)).transpose()?;
+        let chatbot = found.map(|_| read(&row, &self.sealer)).transpose()?;
         Ok(Some((KnownKey::read(&row)?, chatbot)))
     }
 
@@ -103,7 +107,10 @@ impl Store {
         let sql = select!("WHERE organization_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3");
         let values = params![organization.0, page.limit(), page.offset()];
         let rows = self.db.fetch_all(sql, values).await?;
-        let entries = rows.iter().map(read).collect::<Result<_>>()?;
+        let entries = rows
+            .iter()
+            .map(|row| read(row, &self.sealer))
+            .collect::<Result<_>>()?;
         Ok(page.of(entries, total))
     }
 
@@ -112,7 +119,7 @@ impl Store {
     pub async fn chatbot_for_visitors(&self, slug: &str) -> Result<Option<Chatbot>> {
         let sql = select!("WHERE slug = $1 AND active");
         let row = self.db.fetch_optional(sql, params![slug]).await?;
-        row.as_ref().map(read).transpose()
+        row.map(|row| read(&row, &self.sealer)).transpose()
     }
 
     /// Every chatbot whose id or slug is `name`, in any organization. For the operator's command
@@ -129,7 +136,7 @@ impl Store {
             }
         };
         match row {
-            Some(row) => read(&row),
+            Some(row) => read(&row, &self.sealer),
             None => Err(Error::new(
                 ErrorKind::NotFound,
                 format!(
@@ -147,7 +154,7 @@ impl Store {
         change: impl FnOnce(&Chatbot) -> Result<Chatbot> + Send,
     ) -> Result<Chatbot> {
         let mut tx = self.db.begin().await?;
-        let current = lock(&mut tx, organization, id).await?;
+        let current = lock(&mut tx, organization, id, &self.sealer).await?;
         let next = change(&current)?;
         if next.slug != current.slug {
             let sql = "SELECT COUNT(*) AS count FROM chatbots WHERE slug = $1";
@@ -163,7 +170,7 @@ impl Store {
                    voice_widget_config = $9, avatar = $10, openai_api_key = $11, \
                    allowed_origins = $12, identity_secret = $13, \
                    updated_at = $14 WHERE id = $15 AND organization_id = $16";
-        let mut values = columns(&next)?;
+        let mut values = columns(&next, &self.sealer)?;
         values.extend(params![next.updated_at, id.0, organization.0]);
         let written = tx.execute(sql, values).await;
         // Two changes may pass the check above together; the index then tells the second.
@@ -187,7 +194,8 @@ impl Store {
     /// Deletes a chatbot with all that belongs to it; its blobs follow in a job.
     pub async fn delete_chatbot(&self, chatbot: &Chatbot) -> Result<()> {
         let mut tx = self.db.begin().await?;
-        let current = lock(&mut tx, chatbot.organization_id, chatbot.id).await?;
+        let (organization, id) = (chatbot.organization_id, chatbot.id);
+        let current = lock(&mut tx, organization, id, &self.sealer).await?;
         let sql = "DELETE FROM jobs WHERE chatbot_id = $1 AND kind <> 'delete_blobs'";
         tx.execute(sql, params![current.id.0]).await?;
         let sql = "DELETE FROM chatbots WHERE id = $1 AND organization_id = $2";
@@ -200,7 +208,12 @@ impl Store {
 }
 
 /// Inserts a chatbot under a slug that is free.
-async fn insert(tx: &mut Tx, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatbot> {
+async fn insert(
+    tx: &mut Tx,
+    chatbot: Chatbot,
+    slug: SlugChoice,
+    sealer: &Sealer,
+) -> Result<Chatbot> {
     let sql = "INSERT INTO chatbots (id, organization_id, slug, name, description, active, \
                is_public, personality, settings, suggestions, voice_widget_config, avatar, \
                openai_api_key, allowed_origins, identity_secret, knowledge_version, \
@@ -218,7 +231,7 @@ async fn insert(tx: &mut Tx, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatb
             ..chatbot.clone()
         };
         let mut values = params![candidate.id.0, candidate.organization_id.0];
-        values.extend(columns(&candidate)?);
+        values.extend(columns(&candidate, sealer)?);
         values.extend(params![
             candidate.knowledge_version,
             candidate.created_at,
@@ -233,7 +246,12 @@ async fn insert(tx: &mut Tx, chatbot: Chatbot, slug: SlugChoice) -> Result<Chatb
 
 /// Takes the chatbot's row for this transaction. An UPDATE that changes nothing locks on both
 /// databases, where SELECT … FOR UPDATE is Postgres' alone.
-async fn lock(tx: &mut Tx, organization: OrganizationId, id: ChatbotId) -> Result<Chatbot> {
+async fn lock(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: ChatbotId,
+    sealer: &Sealer,
+) -> Result<Chatbot> {
     let sql = "UPDATE chatbots SET updated_at = updated_at WHERE id = $1 AND organization_id = $2";
     tx.execute(sql, params![id.0, organization.0]).await?;
     let sql = select!("WHERE id = $1 AND organization_id = $2");
@@ -241,15 +259,16 @@ async fn lock(tx: &mut Tx, organization: OrganizationId, id: ChatbotId) -> Resul
         .fetch_optional(sql, params![id.0, organization.0])
         .await?
     {
-        Some(row) => read(&row),
+        Some(row) => read(&row, sealer),
         None => Err(Error::not_found("chatbot")),
     }
 }
 
 /// Slug to identity secret, in the order that both statements above name them.
-fn columns(chatbot: &Chatbot) -> Result<Vec<Param>> {
-    let key = chatbot.openai_api_key.as_ref();
-    let secret = chatbot.identity_secret.as_ref();
+fn columns(chatbot: &Chatbot, sealer: &Sealer) -> Result<Vec<Param>> {
+    let seal = |secret: &Option<Secret>, column| {
+        sealer.seal_some(secret.as_ref(), &Spot::chatbot(chatbot.id, column))
+    };
     Ok(params![
         chatbot.slug.as_str(),
         chatbot.name.as_str(),
@@ -265,15 +284,17 @@ fn columns(chatbot: &Chatbot) -> Result<Vec<Param>> {
             .map(to_json)
             .transpose()?,
         chatbot.avatar.clone(),
-        key.map(|key| key.expose().to_owned()),
+        seal(&chatbot.openai_api_key, "openai_api_key")?,
         to_json(&chatbot.allowed_origins)?,
-        secret.map(|secret| secret.expose().to_owned()),
+        seal(&chatbot.identity_secret, "identity_secret")?,
     ])
 }
 
-fn read(row: &Row) -> Result<Chatbot> {
+fn read(row: &Row, sealer: &Sealer) -> Result<Chatbot> {
+    let id = ChatbotId(row.get("id")?);
+    let secret = |column: &str| sealer.open_some(row.get(column)?, &Spot::chatbot(id, column));
     Ok(Chatbot {
-        id: ChatbotId(row.get("id")?),
+        id,
         organization_id: OrganizationId(row.get("organization_id")?),
         slug: row.get("slug")?,
         name: row.get("name")?,
@@ -285,16 +306,13 @@ fn read(row: &Row) -> Result<Chatbot> {
         suggestions: row.optional_json("suggestions")?,
         voice_widget_config: row.optional_json("voice_widget_config")?,
         avatar: row.get("avatar")?,
-        openai_api_key: row
-            .get::<Option<String>>("openai_api_key")?
-            .map(Secret::new),
-        models: providers::read_models(row)?,
-        embedding: embedders::read_embedding(row)?,
-        reranker: embedders::reranker(row)?,
+        openai_api_key: secret("openai_api_key")?,
+        models: providers::read(row, sealer)?,
+        tokens_used: budgets::read(row)?,
+        embedding: embedders::read_embedding(row, sealer)?,
+        reranker: embedders::reranker(row, sealer)?,
         allowed_origins: row.json("allowed_origins")?,
-        identity_secret: row
-            .get::<Option<String>>("identity_secret")?
-            .map(Secret::new),
+        identity_secret: secret("identity_secret")?,
         knowledge_version: row.get("knowledge_version")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,

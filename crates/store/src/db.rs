@@ -208,6 +208,26 @@ impl Db {
         .map_err(sql_error)
     }
 
+    /// Whether what is deleted or replaced from now on is overwritten, rather than left in free pages;
+    /// once it is not any more, the write-ahead log is emptied too. Postgres keeps old rows until its
+    /// vacuum.
+    pub(crate) async fn overwrite_deleted(&self, on: bool) -> Result<()> {
+        let Self::Sqlite { .. } = self else {
+            return Ok(());
+        };
+        if on {
+            return self
+                .execute("PRAGMA secure_delete = ON", params![])
+                .await
+                .map(|_| ());
+        }
+        self.execute("PRAGMA secure_delete = OFF", params![])
+            .await?;
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)", params![])
+            .await
+            .map(|_| ())
+    }
+
     /// Closes every connection, after what runs on them has ended.
     pub(crate) async fn close(&self) {
         match self {

@@ -9,8 +9,7 @@ use okra_domain::chatbot::Chatbot;
 use okra_domain::embedder::{EmbedderChoice, Embedding, Reembedding, Reranker, Serving};
 use okra_domain::error::Result;
 use okra_domain::knowledge::Chunk;
-use okra_domain::provider::Provider;
-use okra_domain::{ChatbotId, Error, ItemId, OrganizationId, Secret};
+use okra_domain::{ChatbotId, Error, ItemId, OrganizationId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,6 +19,8 @@ use crate::db::{Row, Tx, params, to_json};
 use crate::events::Change;
 use crate::jobs::{self, Job};
 use crate::knowledge::{lock_chatbot, read_chunk};
+use crate::providers::StoredEndpoint;
+use crate::sealing::{Sealer, Spot};
 
 /// Items looked at for one batch of passages.
 const ITEMS: i64 = 64;
@@ -75,7 +76,9 @@ impl Store {
         lock_chatbot(&mut tx, chatbot.id).await?;
         let sql = "UPDATE chatbots SET embedder = $1 WHERE id = $2 AND organization_id = $3";
         let values = params![
-            choice.map(written).transpose()?,
+            choice
+                .map(|it| written(it, &self.sealer, of_chatbot(chatbot.id)))
+                .transpose()?,
             chatbot.id.0,
             chatbot.organization_id.0
         ];
@@ -95,7 +98,12 @@ impl Store {
     ) -> Result<Option<EmbedderChoice>> {
         let sql = "SELECT embedder FROM organizations WHERE id = $1";
         match self.db.fetch_optional(sql, params![organization.0]).await? {
-            Some(row) => choice(&row, "embedder"),
+            Some(row) => choice(
+                &row,
+                "embedder",
+                &self.sealer,
+                of_organization(organization),
+            ),
             None => Ok(None),
         }
     }
@@ -110,7 +118,8 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let sql = "UPDATE organizations SET embedder = $1 WHERE id = $2";
-        let values = params![choice.map(written).transpose()?, organization.0];
+        let stored = |it| written(it, &self.sealer, of_organization(organization));
+        let values = params![choice.map(stored).transpose()?, organization.0];
         tx.execute(sql, values).await?;
         let sql = "SELECT id FROM chatbots WHERE organization_id = $1 AND embedder IS NULL";
         let rows = tx.fetch_all(sql, params![organization.0]).await?;
@@ -155,7 +164,8 @@ impl Store {
     pub async fn begin_serving(&self, chatbot: &Chatbot, serving: &Serving) -> Result<()> {
         let sql = "UPDATE chatbots SET serving_space = $1, serving_embedder = $2 \
                    WHERE id = $3 AND serving_space IS NULL";
-        let embedder = serving.embedder.as_ref().map(written).transpose()?;
+        let stored = |it| written(it, &self.sealer, of_chatbot(chatbot.id));
+        let embedder = serving.embedder.as_ref().map(stored).transpose()?;
         let values = params![serving.space.as_str(), embedder, chatbot.id.0];
         self.db.execute(sql, values).await.map(|_| ())
     }
@@ -278,7 +288,8 @@ impl Store {
         let sql = "UPDATE chatbots SET knowledge_version = knowledge_version + 1, \
                    serving_space = $1, serving_embedder = $2 \
                    WHERE id = $3 AND knowledge_version = $4";
-        let embedder = next.embedder.as_ref().map(written).transpose()?;
+        let stored = |it| written(it, &self.sealer, of_chatbot(job.chatbot_id));
+        let embedder = next.embedder.as_ref().map(stored).transpose()?;
         if tx
             .execute(sql, params![space, embedder, id, version])
             .await?
@@ -329,20 +340,15 @@ impl Store {
     ) -> Result<Option<Reranker>> {
         let mut tx = self.db.begin().await?;
         lock_chatbot(&mut tx, chatbot.id).await?;
-        let sql = "SELECT reranker FROM chatbots WHERE id = $1 AND organization_id = $2";
+        let sql = "SELECT id, reranker FROM chatbots WHERE id = $1 AND organization_id = $2";
         let values = params![chatbot.id.0, chatbot.organization_id.0];
         let Some(row) = tx.fetch_optional(sql, values).await? else {
             return Err(Error::not_found("chatbot"));
         };
-        let next = change(reranker(&row)?.as_ref())?;
+        let next = change(reranker(&row, &self.sealer)?.as_ref())?;
         let sql = "UPDATE chatbots SET reranker = $1 WHERE id = $2";
-        let stored = next.as_ref().map(|next| {
-            to_json(&StoredReranker {
-                endpoint: (&next.provider).into(),
-                model: next.model.clone(),
-                top_n: next.top_n,
-            })
-        });
+        let stored = |next: &Reranker| StoredReranker::of(next, chatbot.id, &self.sealer);
+        let stored = next.as_ref().map(stored);
         tx.execute(sql, params![stored.transpose()?, chatbot.id.0])
             .await?;
         tx.commit().await?;
@@ -371,7 +377,8 @@ impl Store {
         }
         let sql = "UPDATE chatbots SET serving_space = $1, serving_embedder = $2 \
                    WHERE id = $3 AND serving_space IS NULL";
-        let embedder = before.embedder.as_ref().map(written).transpose()?;
+        let stored = |it| written(it, &self.sealer, of_chatbot(id));
+        let embedder = before.embedder.as_ref().map(stored).transpose()?;
         let values = params![before.space.as_str(), embedder, id.0];
         tx.execute(sql, values).await?;
         begin(tx, id, space).await?;
@@ -431,32 +438,61 @@ async fn version_of(tx: &mut Tx, chatbot: ChatbotId, item: ItemId) -> Result<i64
 }
 
 /// The chatbot's embedding, from the columns `embedder`, `organization_embedder` and `serving_…`.
-pub(crate) fn read_embedding(row: &Row) -> Result<Embedding> {
+pub(crate) fn read_embedding(row: &Row, sealer: &Sealer) -> Result<Embedding> {
     let space: Option<String> = row.get("serving_space")?;
-    let embedder = choice(row, "serving_embedder")?;
+    let id = ChatbotId(row.get("id")?);
+    let organization = OrganizationId(row.get("organization_id")?);
+    let embedder = choice(row, "serving_embedder", sealer, of_chatbot(id))?;
+    let of_organization = of_organization(organization);
     Ok(Embedding {
-        own: choice(row, "embedder")?,
-        organization: choice(row, "organization_embedder")?,
+        own: choice(row, "embedder", sealer, of_chatbot(id))?,
+        organization: choice(row, "organization_embedder", sealer, of_organization)?,
         serving: space.map(|space| Serving { space, embedder }),
     })
 }
 
-/// Copies what a chatbot's vectors are, beside the vectors themselves.
-pub(crate) async fn copy(tx: &mut Tx, from: ChatbotId, to: ChatbotId) -> Result<()> {
-    let sql = "UPDATE chatbots SET embedder = (SELECT embedder FROM chatbots WHERE id = $1), \
-               serving_space = (SELECT serving_space FROM chatbots WHERE id = $1), \
-               serving_embedder = (SELECT serving_embedder FROM chatbots WHERE id = $1), \
-               reranker = (SELECT reranker FROM chatbots WHERE id = $1) WHERE id = $2";
-    tx.execute(sql, params![from.0, to.0]).await.map(|_| ())
+/// Copies what a chatbot's vectors are, beside the vectors themselves. Keys are sealed anew, since they
+/// open in their own row alone.
+pub(crate) async fn copy(
+    tx: &mut Tx,
+    from: &Chatbot,
+    to: ChatbotId,
+    sealer: &Sealer,
+) -> Result<()> {
+    let stored = |it: &EmbedderChoice| written(it, sealer, of_chatbot(to));
+    let serving = from.embedding.serving.as_ref();
+    let embedder = serving.and_then(|it| it.embedder.as_ref());
+    let reranker = from.reranker.as_ref();
+    let sql = "UPDATE chatbots SET embedder = $1, serving_space = $2, serving_embedder = $3, \
+               reranker = $4 WHERE id = $5";
+    let values = params![
+        from.embedding.own.as_ref().map(stored).transpose()?,
+        serving.map(|it| it.space.clone()),
+        embedder.map(stored).transpose()?,
+        reranker
+            .map(|it| StoredReranker::of(it, to, sealer))
+            .transpose()?,
+        to.0
+    ];
+    tx.execute(sql, values).await.map(|_| ())
+}
+
+fn of_chatbot(id: ChatbotId) -> impl Fn(&str) -> Spot {
+    move |base_url| Spot::chatbot_endpoint(id, base_url)
+}
+
+fn of_organization(id: OrganizationId) -> impl Fn(&str) -> Spot {
+    move |base_url| Spot::organization_endpoint(id, base_url)
 }
 
 /// Writes a new chatbot's own choice, where it has one, in the caller's transaction.
-pub(crate) async fn set_own(tx: &mut Tx, chatbot: &Chatbot) -> Result<()> {
+pub(crate) async fn set_own(tx: &mut Tx, chatbot: &Chatbot, sealer: &Sealer) -> Result<()> {
     let Some(own) = &chatbot.embedding.own else {
         return Ok(());
     };
     let sql = "UPDATE chatbots SET embedder = $1 WHERE id = $2";
-    let values = params![written(own)?, chatbot.id.0];
+    let own = written(own, sealer, of_chatbot(chatbot.id))?;
+    let values = params![own, chatbot.id.0];
     tx.execute(sql, values).await.map(|_| ())
 }
 
@@ -471,7 +507,7 @@ fn read_reembedding(row: &Row) -> Result<Reembedding> {
     })
 }
 
-/// A choice as it is stored: the only form that holds the key in clear.
+/// A choice as it is stored, its key sealed.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Stored {
@@ -487,12 +523,6 @@ enum Stored {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredEndpoint {
-    base_url: String,
-    api_key: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
 struct StoredReranker {
     #[serde(flatten)]
     endpoint: StoredEndpoint,
@@ -500,54 +530,57 @@ struct StoredReranker {
     top_n: u32,
 }
 
-impl From<&Provider> for StoredEndpoint {
-    fn from(provider: &Provider) -> Self {
-        Self {
-            base_url: provider.base_url.clone(),
-            api_key: provider.api_key.as_ref().map(|key| key.expose().to_owned()),
-        }
+impl StoredReranker {
+    /// As JSON, for the row of this chatbot.
+    fn of(reranker: &Reranker, chatbot: ChatbotId, sealer: &Sealer) -> Result<Value> {
+        to_json(&Self {
+            endpoint: StoredEndpoint::seal(&reranker.provider, sealer, of_chatbot(chatbot))?,
+            model: reranker.model.clone(),
+            top_n: reranker.top_n,
+        })
     }
 }
 
-impl From<StoredEndpoint> for Provider {
-    fn from(stored: StoredEndpoint) -> Self {
-        Self {
-            base_url: stored.base_url,
-            api_key: stored.api_key.map(Secret::new),
-        }
-    }
-}
-
-fn written(choice: &EmbedderChoice) -> Result<Value> {
+fn written(choice: &EmbedderChoice, sealer: &Sealer, spot: impl Fn(&str) -> Spot) -> Result<Value> {
     to_json(&match choice {
         EmbedderChoice::Static => Stored::Static,
         EmbedderChoice::Transformer { model } => Stored::Transformer {
             model: model.clone(),
         },
         EmbedderChoice::Endpoint { provider, model } => Stored::Endpoint {
-            endpoint: provider.into(),
+            endpoint: StoredEndpoint::seal(provider, sealer, spot)?,
             model: model.clone(),
         },
     })
 }
 
-fn choice(row: &Row, column: &str) -> Result<Option<EmbedderChoice>> {
-    let stored: Option<Stored> = row.optional_json(column)?;
-    Ok(stored.map(|stored| match stored {
+fn choice(
+    row: &Row,
+    column: &str,
+    sealer: &Sealer,
+    spot: impl Fn(&str) -> Spot,
+) -> Result<Option<EmbedderChoice>> {
+    let Some(stored) = row.optional_json(column)? else {
+        return Ok(None);
+    };
+    Ok(Some(match stored {
         Stored::Static => EmbedderChoice::Static,
         Stored::Transformer { model } => EmbedderChoice::Transformer { model },
         Stored::Endpoint { endpoint, model } => EmbedderChoice::Endpoint {
-            provider: endpoint.into(),
+            provider: endpoint.open(sealer, spot)?,
             model,
         },
     }))
 }
 
-/// The reranker in the column of that name.
-pub(crate) fn reranker(row: &Row) -> Result<Option<Reranker>> {
-    let stored: Option<StoredReranker> = row.optional_json("reranker")?;
-    Ok(stored.map(|stored| Reranker {
-        provider: stored.endpoint.into(),
+/// The reranker in the column of that name, of the chatbot in `id`.
+pub(crate) fn reranker(row: &Row, sealer: &Sealer) -> Result<Option<Reranker>> {
+    let Some(stored) = row.optional_json::<StoredReranker>("reranker")? else {
+        return Ok(None);
+    };
+    let spot = of_chatbot(ChatbotId(row.get("id")?));
+    Ok(Some(Reranker {
+        provider: stored.endpoint.open(sealer, spot)?,
         model: stored.model,
         top_n: stored.top_n,
     }))

@@ -10,6 +10,7 @@ mod accounts;
 pub mod attachments;
 pub mod blobs;
 pub mod buckets;
+mod budgets;
 mod chatbots;
 pub mod crash;
 mod db;
@@ -22,6 +23,7 @@ pub mod links;
 pub mod overview;
 pub mod people;
 mod providers;
+pub mod sealing;
 mod secrets;
 pub mod sessions;
 pub mod sources;
@@ -39,6 +41,7 @@ pub use chatbots::{ArrivingItem, Belongings, SlugChoice};
 
 use blobs::Blobs;
 use db::{Db, params};
+use sealing::{MasterKeys, Sealer};
 
 /// The database and the blobs. Clones share them.
 #[derive(Clone)]
@@ -46,6 +49,7 @@ pub struct Store {
     db: Db,
     blobs: Blobs,
     clock: Clock,
+    sealer: Sealer,
     turns: Arc<sessions::Queue>,
     events: Arc<events::Events>,
 }
@@ -54,11 +58,19 @@ impl Store {
     /// Opens the database at `database_url` (`sqlite:PATH` or `postgres://…`), bringing its schema
     /// up to date, and the blobs at `storage_url` (`file:///FOLDER` or `s3://BUCKET/PREFIX`).
     ///
-    /// Fails with a sentence for the operator where either can't be reached, or where the database
-    /// was made by a newer Okra.
-    pub async fn open(database_url: &str, storage_url: &str, clock: Clock) -> Result<Self> {
+    /// Secrets in it are sealed with the first of the master `keys`.
+    ///
+    /// Fails with a sentence for the operator where either can't be reached, where the database was
+    /// made by a newer Okra, or where the keys are not those that sealed it.
+    pub async fn open(
+        database_url: &str,
+        storage_url: &str,
+        keys: &MasterKeys,
+        clock: Clock,
+    ) -> Result<Self> {
         let blobs = Blobs::open(storage_url)?;
         let db = Db::connect(database_url).await?;
+        let sealer = sealing::settle(&db, keys, clock.now()).await?;
         if db.is_alone() {
             jobs::void_leases(&db).await?;
         }
@@ -68,6 +80,7 @@ impl Store {
             db,
             blobs,
             clock,
+            sealer,
             turns: Arc::default(),
         })
     }

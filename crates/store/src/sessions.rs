@@ -59,6 +59,7 @@ pub(crate) use queue::Queue;
 
 use crate::Store;
 use crate::attachments;
+use crate::budgets::{self, Spending};
 use crate::db::{Row, Tx, params, to_json};
 use crate::events::Change;
 
@@ -157,10 +158,16 @@ impl Store {
         answer: &Message,
         facts: AnswerFacts,
     ) -> Result<()> {
+        let counts = chatbot.models.tokens_a_day.is_some() && answer.tokens_used > 0;
         let write = Write::Finish {
             chatbot: chatbot.id,
             answer: answer.clone(),
             facts,
+            spending: counts.then(|| Spending {
+                organization: chatbot.organization_id,
+                day: answer.created_at.day_number(),
+                tokens: answer.tokens_used,
+            }),
         };
         self.turns.write(&self.db, write).await?;
         self.tell_message(chatbot, answer.session_id, answer.id);
@@ -218,6 +225,8 @@ enum Write {
         chatbot: ChatbotId,
         answer: Message,
         facts: AnswerFacts,
+        /// What is counted of it, where there is an end to what may be used.
+        spending: Option<Spending>,
     },
 }
 
@@ -238,7 +247,11 @@ impl Write {
                 chatbot,
                 answer,
                 facts,
+                spending,
             } => {
+                if let Some(spending) = spending {
+                    budgets::spend(tx, *spending).await?;
+                }
                 let row = touch!(tx, *chatbot, answer, "platform");
                 let platform: String = row.get("platform")?;
                 let of_visitor = platform != PLAYGROUND;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use okra_domain::error::Result;
 use okra_domain::{Clock, Timestamp};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::Store;
+use crate::sealing::MasterKeys;
 
 /// The environment variable that names a Postgres server where databases may be made.
 pub const POSTGRES_VARIABLE: &str = "OKRA_TEST_POSTGRES_URL";
@@ -26,8 +28,23 @@ pub struct Place {
     pub database_url: String,
     /// For [`Store::open`].
     pub storage_url: String,
+    /// For [`Store::open`].
+    pub master_keys: MasterKeys,
     /// The folder that holds the blobs, and the database file on SQLite.
     pub folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// The store that lives here.
+    pub async fn open(&self, clock: Clock) -> Result<Store> {
+        Store::open(
+            &self.database_url,
+            &self.storage_url,
+            &self.master_keys,
+            clock,
+        )
+        .await
+    }
 }
 
 /// A place for a fresh store, or `None` (and a line that says so) where this machine has no such
@@ -45,7 +62,9 @@ pub async fn place(backend: Backend) -> Option<Place> {
             }
         },
     };
+    let master_keys = MasterKeys::File(folder.path().join("master.key"));
     Some(Place {
+        master_keys,
         database_url,
         storage_url,
         folder,
@@ -56,8 +75,8 @@ pub async fn place(backend: Backend) -> Option<Place> {
 pub async fn store(backend: Backend) -> Option<(Store, Place)> {
     let place = place(backend).await?;
     let clock = Clock::manual(Timestamp(1_750_000_000_000_000));
-    let store = Store::open(&place.database_url, &place.storage_url, clock).await;
-    Some((store.expect("a fresh store opens"), place))
+    let store = place.open(clock).await.expect("a fresh store opens");
+    Some((store, place))
 }
 
 /// Makes a database look as if an Okra with a later schema had opened it.
@@ -79,6 +98,36 @@ pub async fn pretend_newer(database_url: &str) {
         written.map(|_| ())
     };
     written.expect("the table of migrations takes another");
+}
+
+/// Everything that lies in the database, as text: its files on SQLite, every row of every table on
+/// Postgres.
+pub async fn everything_in(place: &Place) -> String {
+    if place.database_url.starts_with("sqlite:") {
+        let mut all = Vec::new();
+        for file in ["okra.db", "okra.db-wal"] {
+            all.extend(std::fs::read(place.folder.path().join(file)).unwrap_or_default());
+        }
+        return String::from_utf8_lossy(&all).into_owned();
+    }
+    let connection = PgConnection::connect(&place.database_url).await;
+    let mut connection = connection.expect("the database answers");
+    let sql =
+        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+    let tables: Vec<(String,)> = sqlx::query_as(sql)
+        .fetch_all(&mut connection)
+        .await
+        .expect("tables are listed");
+    let mut all = String::new();
+    for (table,) in tables {
+        let sql = format!("SELECT COALESCE(string_agg(t::text, ' '), '') FROM {table} t");
+        let rows: (String,) = sqlx::query_as(AssertSqlSafe(sql))
+            .fetch_one(&mut connection)
+            .await
+            .expect("a table is read");
+        all.push_str(&rows.0);
+    }
+    all
 }
 
 async fn create_database(server: &str) -> String {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::at_most;
 use crate::error::{Error, Result};
+use crate::models::parse_fallback;
 
 /// How the chatbot speaks. `style` and `tone` reach the prompt; other entries are kept as given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -50,8 +51,13 @@ pub struct Settings {
     pub is_request_user_info_enabled: bool,
     /// Let the chatbot use tools.
     pub is_tool_enabled: bool,
-    /// The model that writes the answers, by the provider's name for it.
+    /// The model that writes the answers: a provider and its name for the model, as in
+    /// `anthropic/claude-sonnet-4-5`, or the name alone, which is then the default provider's.
     pub model: String,
+    /// The model that answers where that one fails before its first word; null for the
+    /// organization's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_model: Option<String>,
     /// The chatbot's instructions to the model.
     pub prompt: String,
     /// The chat widget's look.
@@ -65,6 +71,7 @@ impl Default for Settings {
             is_request_user_info_enabled: false,
             is_tool_enabled: true,
             model: "gpt-4o-mini".to_owned(),
+            fallback_model: None,
             prompt: String::new(),
             snippet: Snippet::default(),
         }
@@ -80,6 +87,7 @@ impl Settings {
             let problem = "must name a model, such as gpt-4o-mini";
             return Err(Error::invalid_field("settings.model", problem));
         }
+        parse_fallback("settings.fallbackModel", self.fallback_model.clone())?;
         self.snippet.check("settings.snippet.")
     }
 }

@@ -180,6 +180,41 @@ fn what_is_set_of_a_provider_is_checked() {
 }
 
 #[test]
+fn a_day_has_an_end_and_the_next_begins_anew() {
+    let noon = Timestamp::parse("2025-01-22T12:00:00Z").expect("a moment");
+    let used = TokensUsed {
+        day: noon.day_number(),
+        tokens: 900,
+    };
+    assert_eq!(
+        (used.left_of(1_000, noon), used.left_of(500, noon)),
+        (100, 0)
+    );
+    let tomorrow = Timestamp::parse("2025-01-23T00:00:00Z").expect("a moment");
+    assert_eq!(used.left_of(1_000, tomorrow), 1_000);
+    let set = |fallback: &str, tokens| {
+        let change = ModelSettingsChange {
+            fallback_model: Some(Some(fallback.to_owned())),
+            tokens_a_day: Some(tokens),
+        };
+        ModelSettings::default().changed(change)
+    };
+    let settings = set(" ollama/qwen3 ", Some(1)).expect("valid");
+    assert_eq!(settings.fallback_model.as_deref(), Some("ollama/qwen3"));
+    assert_eq!(set(" ", None).expect("valid"), ModelSettings::default());
+    for (model, tokens, field) in [
+        ("a\nb", None, "fallback_model"),
+        ("a", Some(0), "tokens_a_day"),
+        ("a", Some(MAX_TOKENS_A_DAY + 1), "tokens_a_day"),
+    ] {
+        assert_eq!(
+            set(model, tokens).expect_err("a rule").details[0].field,
+            field
+        );
+    }
+}
+
+#[test]
 fn the_first_provider_is_the_default_and_there_are_not_too_many() {
     let mut settings = ModelSettings::default();
     let named = |name: &str| provider(name, ProviderKind::OpenAi, "http://a.example.com");

@@ -8,6 +8,7 @@ use okra_domain::ApiKeyId;
 use okra_domain::account::parse_name;
 use okra_store::Store;
 
+use crate::config::Config;
 use crate::random;
 
 #[derive(Subcommand)]
@@ -20,6 +21,9 @@ pub enum Command {
     },
     /// List keys: id, organization, last characters, made, last used, state
     List,
+    /// Make a new master key and seal everything in the database with it; the earlier one stays in
+    /// the file, for backups. Stop other servers first
+    RotateMaster,
     /// Revoke a key; requests with it fail from now on
     Revoke {
         /// The key's id, as `okra keys list` shows it
@@ -28,7 +32,7 @@ pub enum Command {
 }
 
 /// Runs `okra keys`.
-pub async fn run(store: &Store, command: Command) -> Result<ExitCode> {
+pub async fn run(store: &Store, config: &Config, command: Command) -> Result<ExitCode> {
     match command {
         Command::Create { organization } => {
             let organization = parse_name("organization", &organization)?;
@@ -37,6 +41,16 @@ pub async fn run(store: &Store, command: Command) -> Result<ExitCode> {
             super::print(&format!("{}\n", key.expose()))
         }
         Command::List => list(store).await,
+        Command::RotateMaster => {
+            let id = config.master_keys.rotate()?;
+            // Opening seals with the first key whatever another sealed.
+            let (database, storage) = (&config.database_url, &config.storage_url);
+            let keys = &config.master_keys;
+            let anew = Store::open(database, storage, keys, store.clock().clone()).await?;
+            anew.close().await;
+            eprintln!("The database is sealed with the master key {id} now. Back its file up.");
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Revoke { id } => {
             if !store.revoke_key_as_operator(id).await? {
                 bail!("there is no key {id} that could be revoked; `okra keys list` shows them");

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use okra_domain::chatbot::{Chatbot, ChatbotChange, Snippet, VoiceWidgetConfig, merge};
 use okra_domain::{ChatbotId, Error, Secret};
-use okra_store::{SlugChoice, Store};
+use okra_engine::Engine;
+use okra_store::SlugChoice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -136,8 +137,10 @@ pub async fn create(
         Some(_) => SlugChoice::Chosen,
         None => SlugChoice::Derived,
     };
-    let chatbot = Chatbot::new(caller.organization(), name, now)?;
-    let chatbot = chatbot.changed(input.change(), now)?;
+    let mut new = Chatbot::new(caller.organization(), name, now)?;
+    new.models = store.model_settings(caller.organization()).await?;
+    let chatbot = new.changed(input.change(), now)?;
+    app.engine.check_models(Some(&new), &chatbot)?;
     Ok(reply(&app, store.create_chatbot(chatbot, slug).await?))
 }
 
@@ -176,7 +179,10 @@ pub async fn update_by_query(
     let id: ChatbotId = parse_id(&id, "chatbot")?;
     let store = app.engine.store();
     let chatbot = store.chatbot(caller.organization(), id).await?;
-    Ok(reply(&app, change(store, &chatbot, input.change()).await?))
+    Ok(reply(
+        &app,
+        change(&app.engine, &chatbot, input.change()).await?,
+    ))
 }
 
 /// Update chatbot by path
@@ -192,17 +198,20 @@ pub async fn update(
     OwnChatbot(chatbot, _): OwnChatbot<Admin>,
     Json(input): Json<ChatbotInput>,
 ) -> ApiResult<JsonBody<ChatbotReply>> {
-    let chatbot = change(app.engine.store(), &chatbot, input.change()).await?;
+    let chatbot = change(&app.engine, &chatbot, input.change()).await?;
     Ok(reply(&app, chatbot))
 }
 
-async fn change(store: &Store, chatbot: &Chatbot, change: ChatbotChange) -> ApiResult<Chatbot> {
+async fn change(engine: &Engine, chatbot: &Chatbot, change: ChatbotChange) -> ApiResult<Chatbot> {
+    let store = engine.store();
     let now = store.clock().now();
     let (organization, id) = (chatbot.organization_id, chatbot.id);
-    let changed = store
-        .update_chatbot(organization, id, |current| current.changed(change, now))
-        .await?;
-    Ok(changed)
+    let change = |current: &Chatbot| {
+        let next = current.changed(change, now)?;
+        engine.check_models(Some(current), &next)?;
+        Ok(next)
+    };
+    Ok(store.update_chatbot(organization, id, change).await?)
 }
 
 /// What a copy is called.

@@ -204,8 +204,8 @@ async fn assert_chunks_stored_through(
 ) {
     let copy = Okra::new();
     std::fs::create_dir_all(copy.data()).expect("made");
-    // The write-ahead log belongs to it.
-    for name in ["okra.db", "okra.db-wal"] {
+    // The write-ahead log belongs to it, and the key that its secrets are sealed with.
+    for name in ["okra.db", "okra.db-wal", "master.key"] {
         let from = server.file(&okra.data().join(name));
         std::fs::copy(from, copy.data().join(name)).expect("copied");
     }

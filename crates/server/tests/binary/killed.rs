@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use okra_domain::Clock;
 use okra_domain::knowledge::Chunk;
 use okra_store::Store;
+use okra_store::sealing::MasterKeys;
 use serde_json::{Value, json};
 
 use crate::okra::{Okra, PATIENCE, Server, workspace_file};
@@ -105,7 +106,8 @@ pub async fn stored_chunks(okra: &Okra, chatbot: &str, items: &[Value]) -> Vec<C
 
 async fn store_of(okra: &Okra) -> Store {
     let (database, storage) = (okra.database_url(), okra.storage_url());
-    let store = Store::open(&database, &storage, Clock::system()).await;
+    let keys = MasterKeys::File(okra.master_key());
+    let store = Store::open(&database, &storage, &keys, Clock::system()).await;
     store.expect("the database opens beside the server")
 }
 

@@ -79,6 +79,11 @@ impl Okra {
         format!("sqlite:{}", self.data().join("okra.db").display())
     }
 
+    /// The master key's file.
+    pub fn master_key(&self) -> std::path::PathBuf {
+        self.data().join("master.key")
+    }
+
     /// The files, as the store opens them.
     pub fn storage_url(&self) -> String {
         format!("file://{}", self.data().join("files").display())

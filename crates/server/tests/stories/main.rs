@@ -24,6 +24,7 @@ mod images;
 mod items;
 mod knowledge;
 mod mail;
+mod models;
 mod openapi;
 mod organization;
 mod pairs;

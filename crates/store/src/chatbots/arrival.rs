@@ -84,8 +84,8 @@ impl Store {
             knowledge_version: 1,
             ..chatbot
         };
-        let chatbot = insert(&mut tx, chatbot, SlugChoice::Derived).await?;
-        embedders::set_own(&mut tx, &chatbot).await?;
+        let chatbot = insert(&mut tx, chatbot, SlugChoice::Derived, &self.sealer).await?;
+        embedders::set_own(&mut tx, &chatbot, &self.sealer).await?;
         while let Some(arriving) = items.next().await {
             let arriving = arriving?;
             let (id, reread) = (arriving.item.id, arriving.reread);

@@ -87,13 +87,14 @@ impl Store {
         let mut tx = self.db.begin().await?;
         take_back_deletion(&mut tx, &copy).await?;
         // Locked as it is read, so that the copy is of one moment.
-        lock(&mut tx, original.organization_id, original.id).await?;
+        let (organization, id) = (original.organization_id, original.id);
+        let original = &lock(&mut tx, organization, id, &self.sealer).await?;
         let copy = Chatbot {
             knowledge_version: 1,
             ..copy
         };
-        let copy = insert(&mut tx, copy, SlugChoice::Derived).await?;
-        embedders::copy(&mut tx, original.id, copy.id).await?;
+        let copy = insert(&mut tx, copy, SlugChoice::Derived, &self.sealer).await?;
+        embedders::copy(&mut tx, original, copy.id, &self.sealer).await?;
         for item in items {
             copy_item(&mut tx, &copy, item).await?;
         }

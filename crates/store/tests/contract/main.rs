@@ -22,6 +22,7 @@ mod overview;
 mod people;
 mod providers;
 mod reading;
+mod sealing;
 mod sessions;
 mod sources;
 mod texts;

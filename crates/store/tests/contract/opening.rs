@@ -4,6 +4,7 @@
 use okra_domain::error::Result;
 use okra_domain::{Clock, ErrorKind};
 use okra_store::Store;
+use okra_store::sealing::MasterKeys;
 use okra_store::testing::{self, Backend};
 
 use crate::on_every_database;
@@ -93,7 +94,7 @@ async fn leases_of_the_dead_are_void_on_sqlite() -> Result<()> {
     store.close().await;
     drop(store);
 
-    let store = Store::open(&place.database_url, &place.storage_url, clock).await?;
+    let store = place.open(clock).await?;
     let job = store
         .lease_job(LEASE)
         .await?
@@ -107,9 +108,10 @@ async fn many_may_open_a_fresh_database_at_once() -> Result<()> {
     let place = testing::place(Backend::Sqlite)
         .await
         .expect("SQLite is built in");
+    let place = std::sync::Arc::new(place);
     let opening = (0..8).map(|_| {
-        let (database, storage) = (place.database_url.clone(), place.storage_url.clone());
-        tokio::spawn(async move { Store::open(&database, &storage, Clock::system()).await })
+        let place = place.clone();
+        tokio::spawn(async move { place.open(Clock::system()).await })
     });
     for opened in futures_util::future::join_all(opening).await {
         opened.expect("no panic")?.check_database().await?;
@@ -123,7 +125,8 @@ async fn addresses_that_cannot_be_used_name_their_setting() {
     let storage = format!("file://{}", folder.path().display());
     let database = format!("sqlite:{}/okra.db", folder.path().display());
     let check = async |database: &str, storage: &str, expected: &str| {
-        let opened = Store::open(database, storage, Clock::system()).await;
+        let keys = MasterKeys::File(folder.path().join("master.key"));
+        let opened = Store::open(database, storage, &keys, Clock::system()).await;
         let error = opened.err().expect("it cannot be used");
         assert!(error.message.contains(expected), "{error:?}");
     };

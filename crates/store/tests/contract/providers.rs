@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::models::{ModelSettings, NamedProvider};
-use okra_domain::provider::{Provider, ProviderChange};
+use okra_domain::models::{
+    ModelSettings, ModelSettingsChange, NamedProvider, NamedProviderChange, ProviderKind,
+};
+use okra_domain::provider::ProviderChange;
 use okra_domain::session::{AnswerFacts, Message, PLAYGROUND, SenderType};
-use okra_domain::{Error, ErrorKind, MessageId, Secret};
+use okra_domain::{Error, ErrorKind, MessageId, OrganizationId, Secret};
 use okra_store::sessions::{SessionKey, UserMessage};
 use serde_json::Map;
 
@@ -14,50 +17,146 @@ use crate::on_every_database;
 use crate::world::{World, assert_fails};
 
 on_every_database![
-    a_chatbot_comes_with_its_organizations_provider,
+    a_chatbot_comes_with_what_its_organization_decided,
+    tokens_of_a_day_are_counted_where_there_is_an_end_to_them,
     usage_is_counted_by_chatbot_and_month,
 ];
 
-async fn a_chatbot_comes_with_its_organizations_provider(world: World) -> Result<()> {
+async fn a_chatbot_comes_with_what_its_organization_decided(world: World) -> Result<()> {
     let (ours, theirs) = (world.chatbot("Ours").await?, world.chatbot("Theirs").await?);
     let store = &world.store;
     let organization = ours.organization_id;
-    assert_eq!(store.provider(organization).await?, None);
-    let set = async |url: &str, key: Option<&str>| {
-        let change = ProviderChange {
-            base_url: Some(url.to_owned()),
-            api_key: key.map(|key| Some(Secret::new(key))),
+    assert_eq!(
+        store.model_settings(organization).await?,
+        ModelSettings::default()
+    );
+    let set = async |name: &str, key: Option<&str>| {
+        let change = NamedProviderChange {
+            kind: ProviderKind::Anthropic,
+            endpoint: ProviderChange {
+                base_url: None,
+                api_key: key.map(|key| Some(Secret::new(key))),
+            },
+            api_version: None,
         };
-        let change = |current: Option<&Provider>| Provider::changed(current, change);
-        store.set_provider(organization, change).await
+        let change = |mut settings: ModelSettings| {
+            let next = NamedProvider::changed(settings.provider(name), name, change)?;
+            settings.put(next, false)?;
+            Ok(settings)
+        };
+        store.change_model_settings(organization, change).await
     };
-    let first = set("https://models.example.com/v1", Some("sk-1234567890")).await?;
-    assert_eq!(store.provider(organization).await?, Some(first.clone()));
-    let providers = store.chatbot(organization, ours.id).await?.models.providers;
-    let named = NamedProvider::openai_compatible(first.clone());
-    assert_eq!(providers, [named]);
+    set("first", Some("sk-1234567890")).await?;
+    let both = set("second", None).await?;
+    let names: Vec<&str> = both.providers.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["first", "second"]);
+    assert_eq!(store.model_settings(organization).await?, both);
+    assert_eq!(store.chatbot(organization, ours.id).await?.models, both);
+    assert_eq!(set("first", None).await?, both, "the key stays");
     let other = store.chatbot(theirs.organization_id, theirs.id).await?;
     assert_eq!(other.models, ModelSettings::default());
 
+    let refuse = |_| Err(Error::invalid("No."));
+    let refused = store.change_model_settings(organization, refuse).await;
+    assert_fails(refused, ErrorKind::Invalid);
+    let nobody = OrganizationId::new();
+    assert_fails(store.model_settings(nobody).await, ErrorKind::NotFound);
+    assert_fails(
+        store.change_model_settings(nobody, Ok).await,
+        ErrorKind::NotFound,
+    );
+    let rest = |settings: ModelSettings| {
+        settings.changed(ModelSettingsChange {
+            fallback_model: Some(Some("second/claude-haiku".to_owned())),
+            tokens_a_day: Some(Some(5_000)),
+        })
+    };
+    let all = store.change_model_settings(organization, rest).await?;
+    assert_eq!(all.providers, both.providers);
+    assert_eq!(store.chatbot(organization, ours.id).await?.models, all);
+    Ok(())
+}
+
+/// Has the chatbot answer on a platform, for so many tokens.
+async fn answer(world: &World, chatbot: &Chatbot, platform: &str, tokens: i64) -> Result<()> {
+    let key = SessionKey::Visitor {
+        platform: platform.to_owned(),
+        token: None,
+        profile: None,
+    };
+    let said = UserMessage {
+        id: None,
+        content: "Hello".to_owned(),
+        attachments: None,
+    };
+    let session = world.store.open_turn(chatbot, &key, said, 0).await?.session;
+    let answer = Message {
+        id: MessageId::new(),
+        session_id: session.id,
+        sender_type: SenderType::Bot,
+        content: "Good day".to_owned(),
+        attachments: None,
+        metadata: Map::new(),
+        model: None,
+        provider: None,
+        tokens_used: tokens,
+        feedback: None,
+        created_at: world.clock().now(),
+    };
+    let facts = AnswerFacts::default();
+    world.store.finish_turn(chatbot, &answer, facts).await
+}
+
+async fn tokens_of_a_day_are_counted_where_there_is_an_end_to_them(world: World) -> Result<()> {
+    let (store, clock) = (&world.store, world.clock());
+    let made = world.chatbot("Shop").await?;
+    let organization = made.organization_id;
+    let chatbot = async || store.chatbot(organization, made.id).await;
+    answer(&world, &made, "web", 100).await?;
+    assert_eq!(store.tokens_today(organization).await?, 100);
     assert_eq!(
-        set("https://models.example.com/v1", None).await?,
-        first,
-        "the key stays"
+        chatbot().await?.tokens_used.tokens,
+        0,
+        "nothing is counted yet"
     );
-    assert_fails(
-        set("https://other.example.com/v1", None).await,
-        ErrorKind::Invalid,
+    let end = |settings: ModelSettings| {
+        settings.changed(ModelSettingsChange {
+            tokens_a_day: Some(Some(500)),
+            ..ModelSettingsChange::default()
+        })
+    };
+    store.change_model_settings(organization, end).await?;
+    let left = async || -> Result<i64> {
+        let chatbot = chatbot().await?;
+        Ok(chatbot.tokens_used.left_of(500, clock.now()))
+    };
+    assert_eq!(
+        left().await?,
+        400,
+        "what was used before today's end was set counts"
     );
-    let refuse = |_: Option<&Provider>| Err(Error::invalid("No."));
-    assert_fails(
-        store.set_provider(organization, refuse).await,
-        ErrorKind::Invalid,
+    answer(&world, &chatbot().await?, "web", 30).await?;
+    answer(&world, &chatbot().await?, PLAYGROUND, 300).await?;
+    answer(&world, &chatbot().await?, "web", 0).await?;
+    assert_eq!(
+        (left().await?, store.tokens_today(organization).await?),
+        (70, 430)
     );
-    assert_eq!(store.provider(organization).await?, Some(first));
-    store.delete_provider(organization).await?;
-    store.delete_provider(organization).await?;
-    let chatbot = store.chatbot(organization, ours.id).await?;
-    assert_eq!(chatbot.models, ModelSettings::default());
+    answer(&world, &chatbot().await?, "web", 100).await?;
+    assert_eq!(left().await?, 0);
+    // Set again, nothing is lost.
+    store.change_model_settings(organization, end).await?;
+    assert_eq!(store.tokens_today(organization).await?, 530);
+    clock.advance(Duration::from_secs(24 * 60 * 60));
+    assert_eq!(
+        (left().await?, store.tokens_today(organization).await?),
+        (500, 0)
+    );
+    answer(&world, &chatbot().await?, "web", 7).await?;
+    assert_eq!(
+        (left().await?, store.tokens_today(organization).await?),
+        (493, 7)
+    );
     Ok(())
 }
 
@@ -66,38 +165,7 @@ async fn usage_is_counted_by_chatbot_and_month(world: World) -> Result<()> {
     let other = world.chatbot("Other").await?;
     world.add_ready(&chatbot, &["one", "two"]).await?;
     world.add_ready(&other, &["not ours"]).await?;
-    let say = async |platform: &str, tokens| -> Result<()> {
-        let key = SessionKey::Visitor {
-            platform: platform.to_owned(),
-            token: None,
-            profile: None,
-        };
-        let said = UserMessage {
-            id: None,
-            content: "Hello".to_owned(),
-            attachments: None,
-        };
-        let session = world
-            .store
-            .open_turn(&chatbot, &key, said, 0)
-            .await?
-            .session;
-        let answer = Message {
-            id: MessageId::new(),
-            session_id: session.id,
-            sender_type: SenderType::Bot,
-            content: "Good day".to_owned(),
-            attachments: None,
-            metadata: Map::new(),
-            model: None,
-            provider: None,
-            tokens_used: tokens,
-            feedback: None,
-            created_at: world.clock().now(),
-        };
-        let facts = AnswerFacts::default();
-        world.store.finish_turn(&chatbot, &answer, facts).await
-    };
+    let say = async |platform, tokens| answer(&world, &chatbot, platform, tokens).await;
     say("web", 100).await?;
     world
         .clock()

@@ -96,8 +96,12 @@ impl World {
 
     /// The database opened a second time, as another process would, with the same clock.
     pub async fn open_again(&self) -> Result<Store> {
-        let (database, storage) = (&self.place.database_url, &self.place.storage_url);
-        Store::open(database, storage, self.clock().clone()).await
+        self.place.open(self.clock().clone()).await
+    }
+
+    /// Whether the store is on Postgres.
+    pub fn is_postgres(&self) -> bool {
+        self.backend == Backend::Postgres
     }
 
     /// Runs a statement behind the store's back.

@@ -34,7 +34,7 @@ export default dictionary({
     settingsPages: 'Pages of the settings',
     people: 'People',
     keys: 'API keys',
-    providers: 'Model provider',
+    providers: 'Model providers',
     usage: 'Usage and health',
     notFound: 'There is no such page',
     notFoundWhy: 'The address may be mistyped, or what it led to was deleted.',

@@ -21,6 +21,8 @@ export interface Entry {
   state: EntryState;
   /** Why there is no whole answer, in the server's words. */
   error: string | undefined;
+  /** The server's word for that, such as `budget_spent`. */
+  code: string | undefined;
 }
 
 /** How things stand: `limited` and `failed` say why in `notice`. */
@@ -114,6 +116,7 @@ export class Conversation {
         feedback: message.feedback,
         state: (message.ended as EntryState | null) ?? 'sent',
         error: undefined,
+        code: undefined,
       }));
       this.#set({ status: 'idle', entries });
       if (history.running) {
@@ -332,7 +335,7 @@ export class Conversation {
         return this.#change(answer, { id: data.id, content: data.content, sources, state });
       }
       case 'error':
-        return this.#change(answer, { state: 'failed', error: data.error });
+        return this.#change(answer, { state: 'failed', error: data.error, code: data.code });
       default:
         return answer; // events of a newer server
     }
@@ -362,7 +365,7 @@ export class Conversation {
 
   #add(sender: Entry['sender'], content: string, state: EntryState, id?: string, images: readonly Attachment[] = []): Entry {
     const key = this.around.uuid();
-    const entry: Entry = { key, id, sender, content, images, state, sources: [], feedback: null, error: undefined };
+    const entry: Entry = { key, id, sender, content, images, state, sources: [], feedback: null, error: undefined, code: undefined };
     this.#set({ entries: [...this.#state.entries, entry] });
     return entry;
   }

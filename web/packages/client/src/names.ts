@@ -11,5 +11,7 @@ export type Person = Schemas['MemberBody'];
 export type Invitation = Schemas['InvitationBody'];
 export type KeyInfo = Schemas['ApiKey'];
 export type Provider = Schemas['ProviderBody'];
+export type Providers = Schemas['ProvidersReply'];
 export type ProviderTest = Schemas['ProviderTestReply'];
+export type Models = Schemas['ModelsReply'];
 export type Usage = Schemas['UsageReply'];

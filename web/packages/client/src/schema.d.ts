@@ -1072,6 +1072,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get models
+         * @description What chatbots' `settings.model` can be: the models of the organization's providers and the server's.
+         *     What a provider said is kept for a minute.
+         */
+        get: operations["getModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/organization": {
         parameters: {
             query?: never;
@@ -1204,7 +1225,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/external/provider": {
+    "/api/external/providers": {
         parameters: {
             query?: never;
             header?: never;
@@ -1212,45 +1233,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get the provider
-         * @description Which model provider answers for the organization's chatbots. A chatbot's own key takes the place
-         *     of this provider's key.
+         * Get the providers
+         * @description Which model providers answer for the organization's chatbots, and what holds for all of them. A
+         *     chatbot's own key takes the place of the provider's, where that speaks OpenAI's API.
          */
-        get: operations["getProvider"];
-        /**
-         * Set the provider
-         * @description From the next turn on it answers for every chatbot of the organization.
-         */
-        put: operations["setProvider"];
-        post?: never;
-        /**
-         * Forget the provider
-         * @description The server's provider answers again, where it has one.
-         */
-        delete: operations["deleteProvider"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/external/provider/models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Get the provider's models */
-        get: operations["getModels"];
+        get: operations["getProviders"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Set the fallback and the tokens of a day */
+        patch: operations["updateProviders"];
         trace?: never;
     };
-    "/api/external/provider/test": {
+    "/api/external/providers/test": {
         parameters: {
             query?: never;
             header?: never;
@@ -1260,13 +1257,38 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Test the connection to a provider
-         * @description Asks it for its models, for ten seconds at most, and stores nothing. With an empty object the
-         *     provider in use is tried. A provider that does not answer is no error of this call: `ok` is false
-         *     then, and `message` says why.
+         * Test a provider
+         * @description Asks it for its models, for ten seconds at most, or asks a model for one word, for thirty; stores
+         *     nothing. A provider that does not answer is no error of this call: `ok` is false then, and
+         *     `message` says why.
          */
         post: operations["testProvider"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/providers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set a provider
+         * @description Adds it, or changes the one of this name: lower-case letters, digits, `-`, `_` and `.`, at most 40
+         *     characters. From the next turn on it answers for the organization's chatbots.
+         */
+        put: operations["setProvider"];
+        post?: never;
+        /**
+         * Forget a provider
+         * @description A provider of the server's with the same name answers again.
+         */
+        delete: operations["deleteProvider"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2872,10 +2894,19 @@ export interface components {
              */
             running?: string | null;
         };
+        /** @description A model that a chatbot can name. */
+        ModelBody: {
+            /** @description What `settings.model` is set to. */
+            id: string;
+            /** @description The provider that has it. */
+            provider: string;
+        };
         /** @description `{"data": […]}`. */
         ModelsReply: {
-            /** @description The models' names, sorted. */
-            data: string[];
+            /** @description The models of every provider that answered. */
+            data: components["schemas"]["ModelBody"][];
+            /** @description The providers that did not. */
+            silent: components["schemas"]["SilentProvider"][];
         };
         /** @description A set to be made. */
         NewEval: {
@@ -3102,29 +3133,51 @@ export interface components {
             email?: string | null;
             name?: string | null;
         };
-        /** @description The provider in use. */
+        /** @description A provider. */
         ProviderBody: {
             /** @description Its key, masked: `sk-…WXYZ`; of the server's only whether there is one. Null without one. */
             api_key?: string | null;
-            /** @description Its API's address; null where there is none. */
-            base_url?: string | null;
+            /** @description The version of Azure's API that is asked for; null for the usual one. */
+            api_version?: string | null;
+            /** @description Its address. */
+            base_url: string;
+            /** @description Whether it has the models whose names begin with no provider. */
+            default: boolean;
+            /** @description The API that it speaks. */
+            kind: components["schemas"]["ProviderKind"];
+            /** @description What the names of its models begin with: `anthropic/claude-sonnet-4-5`. */
+            name: string;
             /** @description Whose it is. */
             source: components["schemas"]["ProviderSource"];
         };
-        /** @description A provider to use, or to try. */
+        /** @description What can be set of a provider. */
         ProviderInput: {
             /**
              * @description Its key; null for none. Not given, or given as it is shown, the present one stays, as long as
-             *     the address does.
+             *     kind and address do.
              */
             api_key?: string | null;
+            /** @description The version of Azure's API; the usual one where not given. */
+            api_version?: string | null;
             /**
-             * @description Its API's address, at most 500 characters; OpenAI's where not given. One inside a private
+             * @description Its address, at most 500 characters. Not given, the present one stays as long as the kind does; else it
+             *     is the kind's usual one. One inside a private
              *     network is only reached where the server's operator opened it (`provider_allow`), as Ollama's
              *     port on the server's own machine is by default.
              */
             base_url?: string | null;
+            /**
+             * @description True makes it the default, which has the models whose names begin with no provider. The first
+             *     one is the default by itself.
+             */
+            default?: boolean | null;
+            kind?: components["schemas"]["ProviderKind"] | null;
         };
+        /**
+         * @description The API that a provider speaks.
+         * @enum {string}
+         */
+        ProviderKind: "openai" | "azure" | "anthropic" | "gemini" | "ollama";
         /** @description `{"provider": …}`. */
         ProviderReply: {
             provider: components["schemas"]["ProviderBody"];
@@ -3133,8 +3186,8 @@ export interface components {
          * @description Whose provider it is.
          * @enum {string}
          */
-        ProviderSource: "organization" | "server" | "none";
-        /** @description How a trial of the connection went. */
+        ProviderSource: "organization" | "server";
+        /** @description How a trial went. */
         ProviderTestReply: {
             /** @description One sentence: what it answered, or why it did not, in its own words where it had any. */
             message: string;
@@ -3143,10 +3196,55 @@ export interface components {
              * @description How long that took.
              */
             milliseconds: number;
-            /** @description The names of its models, sorted. */
+            /** @description The names of its models, sorted; empty where one was tried. */
             models: string[];
-            /** @description Whether the provider answered with its models. */
+            /** @description Whether the provider answered. */
             ok: boolean;
+        };
+        /** @description A provider to try: a stored one by its name, with or without changes, or one that is not stored. */
+        ProviderTrialInput: components["schemas"]["ProviderInput"] & {
+            /**
+             * @description A model there, by the provider's own name for it. It is asked for one word; without it the
+             *     provider is asked for its models.
+             */
+            model?: string | null;
+            /** @description The name of a provider of the organization's or the server's. */
+            name?: string | null;
+        };
+        /** @description What holds for all models. Fields that are absent stay. */
+        ProvidersInput: {
+            /** @description The model that answers where a chatbot's own fails before its first word; null for none. */
+            fallback_model?: string | null;
+            /**
+             * Format: int64
+             * @description Tokens a day, from 1 to 1,000,000,000,000, counted from midnight UTC; null for no end. Answers
+             *     that are being written when the last is used are finished; later ones fail with 429
+             *     `budget_spent`.
+             */
+            tokens_a_day?: number | null;
+        };
+        /** @description The providers, and what holds for all models. */
+        ProvidersReply: {
+            /**
+             * @description The model that answers where a chatbot's own fails before its first word and the chatbot names
+             *     no other; null for none.
+             */
+            fallback_model?: string | null;
+            /**
+             * @description The organization's own first, then the server's. One of the organization's takes the place of a
+             *     server's of the same name.
+             */
+            providers: components["schemas"]["ProviderBody"][];
+            /**
+             * Format: int64
+             * @description Tokens that the organization's chatbots may use a day; null for no end.
+             */
+            tokens_a_day?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens used since midnight UTC, the playground's included.
+             */
+            tokens_today: number;
         };
         /** @description A question to search with. */
         QueryInput: {
@@ -3430,6 +3528,12 @@ export interface components {
         /** @description Prompt, model, greeting and the widget's look. */
         Settings: {
             /**
+             * @description The model that answers where that one fails before its first word; null for the
+             *     organization's.
+             * @default null
+             */
+            fallbackModel: string | null;
+            /**
              * @description The first thing the chatbot says.
              * @default Hello! How can I assist you today?
              */
@@ -3445,7 +3549,8 @@ export interface components {
              */
             isToolEnabled: boolean;
             /**
-             * @description The model that writes the answers, by the provider's name for it.
+             * @description The model that writes the answers: a provider and its name for the model, as in
+             *     `anthropic/claude-sonnet-4-5`, or the name alone, which is then the default provider's.
              * @default gpt-4o-mini
              */
             model: string;
@@ -3477,6 +3582,13 @@ export interface components {
         SignInInput: {
             email: string;
             password: string;
+        };
+        /** @description A provider that did not say what it offers. */
+        SilentProvider: {
+            /** @description Why, in its own words where it had any. */
+            message: string;
+            /** @description Its name. */
+            provider: string;
         };
         /** @description The chat widget's look. */
         Snippet: {
@@ -7551,6 +7663,33 @@ export interface operations {
             };
         };
     };
+    getModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getOrganization: {
         parameters: {
             query?: never;
@@ -7976,7 +8115,7 @@ export interface operations {
             };
         };
     };
-    getProvider: {
+    getProviders: {
         parameters: {
             query?: never;
             header?: never;
@@ -7990,10 +8129,96 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProviderReply"];
+                    "application/json": components["schemas"]["ProvidersReply"];
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    updateProviders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProvidersInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProvidersReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderTrialInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderTestReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8007,7 +8232,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description What its models' names begin with */
+                name: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -8046,7 +8274,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description The provider's name */
+                name: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -8065,89 +8296,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-        };
-    };
-    getModels: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelsReply"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    testProvider: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ProviderInput"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ProviderTestReply"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            503: {
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -7,6 +7,7 @@ export const words: Words = {
   writing: 'Eine Antwort wird geschrieben', reconnecting: 'Verbindung verloren. Neuer Versuch …',
   offline: 'Sie sind wohl offline. Ihre Nachricht bleibt erhalten.',
   limited: 'Bitte warten Sie {s} s bis zur nächsten Nachricht.', failed: 'Diese Antwort wurde nicht fertig.',
+  spent: 'Heute sind keine weiteren Antworten möglich. Bitte kommen Sie morgen wieder.',
   stopped: 'Angehalten.', email: 'Ihre E-Mail-Adresse', emailWhy: 'Bitte geben Sie zuerst Ihre E-Mail-Adresse an.',
   begin: 'Beginnen', you: 'Sie', assistant: 'Assistent', preview: 'Dies ist eine Vorschau: Es wird nichts gesendet.',
   attach: 'Bilder anhängen', images: 'Bilder', drop: 'Bilder hier ablegen', uploading: 'Wird hochgeladen',

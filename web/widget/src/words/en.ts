@@ -17,6 +17,7 @@ export const words = {
   offline: 'You seem to be offline. Your message is kept.',
   limited: 'Please wait {s} s before the next message.',
   failed: 'This answer could not be finished.',
+  spent: 'No more answers can be given today. Please come back tomorrow.',
   stopped: 'Stopped.',
   email: 'Your e-mail address',
   emailWhy: 'Please leave your e-mail address before we begin.',

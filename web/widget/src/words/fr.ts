@@ -7,6 +7,7 @@ export const words: Words = {
   writing: 'Réponse en cours', reconnecting: 'Connexion perdue. Reconnexion …',
   offline: 'Vous semblez hors ligne. Votre message est conservé.',
   limited: 'Patientez {s} s avant le prochain message.', failed: 'Cette réponse n’a pas pu être terminée.',
+  spent: 'Plus aucune réponse n’est possible aujourd’hui. Revenez demain, s’il vous plaît.',
   stopped: 'Arrêté.', email: 'Votre adresse e-mail', emailWhy: 'Laissez votre adresse e-mail avant de commencer.',
   begin: 'Commencer', you: 'Vous', assistant: 'Assistant', preview: 'Ceci est un aperçu : rien n’est envoyé.',
   attach: 'Joindre des images', images: 'Images', drop: 'Déposez les images ici', uploading: 'Envoi en cours',

@@ -4,7 +4,7 @@ export const words: Words = {
   close: '关闭聊天', placeholder: '输入消息', send: '发送', stop: '停止回答', retry: '重试', copy: '复制',
   copied: '已复制', helpful: '有帮助', unhelpful: '没有帮助', restart: '新对话', sources: '来源', page: '第 {n} 页',
   writing: '正在写回答', reconnecting: '连接已断开，正在重新连接 …', offline: '您似乎已离线，消息已保留。',
-  limited: '请在 {s} 秒后再发送。', failed: '未能完成此回答。', stopped: '已停止。', email: '您的电子邮箱',
+  limited: '请在 {s} 秒后再发送。', failed: '未能完成此回答。', spent: '今天无法再回答了，请明天再来。', stopped: '已停止。', email: '您的电子邮箱',
   emailWhy: '开始之前请留下您的电子邮箱。', begin: '开始', you: '您', assistant: '助手', preview: '这是预览，不会发送任何内容。',
   attach: '添加图片', images: '图片', drop: '将图片拖放到这里', uploading: '正在上传', remove: '移除', more: '还有 {n} 条',
   gone: '这段内容已不存在。', imageKind: '只能添加 PNG、JPEG、WebP 或 GIF 图片。', imageSize: '图片太大，最多 {mb} MB。',

@@ -13,6 +13,7 @@ use okra_domain::session::{Message, parse_message};
 use okra_domain::{Error, ErrorKind, MessageId};
 use okra_engine::chat::{TurnEvent, TurnRequest};
 use okra_engine::live::{Follower, LiveTurn};
+use okra_engine::providers::BUDGET_SPENT;
 use okra_store::sessions::{SessionKey, UserMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -225,6 +226,10 @@ fn told_to_visitors(error: &Error) -> ErrorBody {
     use ErrorKind::{OutOfSpace, Provider, Unavailable};
     if matches!(error.kind, Provider | Unavailable | OutOfSpace) {
         body.error = "The answer could not be finished. Please try again.".to_owned();
+    }
+    // Whose tokens they are is no business of a visitor's; the widget says it in their language.
+    if body.code == BUDGET_SPENT {
+        body.error = "No more answers can be given today. Please try again tomorrow.".to_owned();
     }
     body
 }

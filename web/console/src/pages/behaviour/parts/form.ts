@@ -17,6 +17,8 @@ export interface Behaviour {
   style: string;
   tone: string;
   model: string;
+  /** The model that stands in; empty for the organization's. */
+  fallback: string;
   greeting: string;
   suggestions: Suggestion[];
   asksEmail: boolean;
@@ -33,6 +35,7 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
     style: personality_config.style ?? '',
     tone: personality_config.tone ?? '',
     model: settings.model,
+    fallback: settings.fallbackModel ?? '',
     greeting: settings.greeting,
     suggestions: (details.suggestions ?? []).map((text, key) => ({ key, text })),
     asksEmail: settings.isRequestUserInfoEnabled,
@@ -43,7 +46,7 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
 /** What to send for the fields that were changed; an emptied text goes back to its default. */
 export function changeOf(changed: Partial<Behaviour>): ChatbotChange {
   const { name, active, is_public, prompt, model, greeting } = changed;
-  const settings = defined({ prompt, model, greeting, isRequestUserInfoEnabled: changed.asksEmail, isToolEnabled: changed.usesTools });
+  const settings = defined({ prompt, model, fallbackModel: orNull(changed.fallback), greeting, isRequestUserInfoEnabled: changed.asksEmail, isToolEnabled: changed.usesTools });
   const personality = defined({ style: orNull(changed.style), tone: orNull(changed.tone) });
   const suggestions = changed.suggestions?.map(({ text }) => text.trim()).filter(Boolean);
   return defined({

@@ -1,0 +1,149 @@
+//! The beginning of an answer: by the chatbot's own model, or by the one that stands in where that
+//! fails before its first word. Later it is too late: the visitor has read what it said.
+
+use std::time::Duration;
+
+use okra_ai::chat::{ChatRequest, ChatStream, sees_images};
+use okra_ai::error::ProviderError;
+use okra_domain::chatbot::Chatbot;
+use okra_domain::error::Result;
+use okra_domain::{Error, ErrorKind};
+
+use super::Chosen;
+use crate::Engine;
+
+/// The word for an organization whose tokens for today are used up.
+pub const BUDGET_SPENT: &str = "budget_spent";
+
+/// A day, after which tokens are counted anew.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Who answers first; an error where the chatbot's model is nobody's, and another stands in.
+pub(crate) type First = std::result::Result<Chosen, ProviderError>;
+
+/// An answer that has begun.
+pub(crate) struct Begun {
+    pub stream: ChatStream,
+    /// The name of the provider that answers.
+    pub provider: String,
+    /// The name of the model, as it was chosen by.
+    pub model: String,
+    /// What failed before.
+    pub instead_of: Option<Failed>,
+    /// Whether the model that answers was shown the images.
+    pub sees: bool,
+}
+
+/// A model that did not begin.
+pub(crate) struct Failed {
+    pub model: String,
+    pub error: String,
+}
+
+impl Engine {
+    /// Who is to answer for the chatbot; `None` where no provider is set. Fails where its model is
+    /// nobody's, or the organization's tokens for today are used up.
+    pub(crate) fn first(&self, chatbot: &Chatbot) -> Result<Option<First>> {
+        let first = match self.chosen(chatbot, &chatbot.settings.model) {
+            Ok(None) => return Ok(None),
+            Ok(Some(chosen)) => Ok(chosen),
+            Err(error) if stand_in(chatbot).is_some() => Err(error),
+            Err(error) => return Err(crate::chat::provider_error(error)),
+        };
+        self.check_budget(chatbot)?;
+        Ok(Some(first))
+    }
+
+    fn check_budget(&self, chatbot: &Chatbot) -> Result<()> {
+        let Some(tokens_a_day) = chatbot.models.tokens_a_day else {
+            return Ok(());
+        };
+        let now = self.parts.store.clock().now();
+        if chatbot.tokens_used.left_of(tokens_a_day, now) > 0 {
+            return Ok(());
+        }
+        let message = "The tokens for today are used up; answers go on after midnight UTC. An admin \
+                       can allow more (tokens_a_day, PATCH /api/external/providers).";
+        // In whole seconds, as clients are told; a second too late rather than one too early.
+        let wait = now.midnight().after(DAY).since(now);
+        let wait = Duration::from_secs(wait.as_secs() + 1);
+        Err(Error::new(ErrorKind::RateLimited(wait), message).coded(BUDGET_SPENT))
+    }
+
+    /// Has the answer begun by whoever is first, or by the model that stands in.
+    pub(crate) async fn begin_answer(
+        &self,
+        chatbot: &Chatbot,
+        first: First,
+        request: ChatRequest,
+    ) -> std::result::Result<Begun, ProviderError> {
+        let stand_in = stand_in(chatbot);
+        let kept = stand_in.map(|_| request.clone());
+        let own = chatbot.settings.model.as_str();
+        let error = match first {
+            Ok(chosen) => match ask(own, chosen, request).await {
+                Ok(begun) => return Ok(begun),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let (Some(name), Some(request)) = (stand_in, kept) else {
+            return Err(error);
+        };
+        tracing::info!(model = own, stand_in = name, %error, "another model answers");
+        metrics::counter!("okra_fallbacks_total").increment(1);
+        let second = match self.chosen(chatbot, name) {
+            Ok(Some(chosen)) => ask(name, chosen, request).await,
+            Ok(None) => return Err(error),
+            Err(second) => Err(second),
+        };
+        let failed = Failed {
+            model: own.to_owned(),
+            error: error.message.clone(),
+        };
+        match second {
+            Ok(begun) => Ok(Begun {
+                instead_of: Some(failed),
+                ..begun
+            }),
+            Err(second) => {
+                let message = format!(
+                    "{} ({name}, in its place: {})",
+                    error.message, second.message
+                );
+                Err(ProviderError::new(error.kind, message))
+            }
+        }
+    }
+}
+
+/// The model that answers where the chatbot's own does not begin: the chatbot's choice, else its
+/// organization's. Not the same one again.
+fn stand_in(chatbot: &Chatbot) -> Option<&str> {
+    let own = chatbot.settings.fallback_model.as_deref().map(str::trim);
+    let own = own.filter(|name| !name.is_empty());
+    let name = own.or(chatbot.models.fallback_model.as_deref())?;
+    (name != chatbot.settings.model).then_some(name)
+}
+
+async fn ask(
+    name: &str,
+    chosen: Chosen,
+    mut request: ChatRequest,
+) -> std::result::Result<Begun, ProviderError> {
+    let sees = sees_images(&chosen.model);
+    if !sees {
+        for message in &mut request.messages {
+            message.images.clear();
+        }
+    }
+    request.model = chosen.model;
+    request.api_key = chosen.key;
+    Ok(Begun {
+        stream: chosen.client.stream(request).await?,
+        provider: chosen.provider,
+        model: name.to_owned(),
+        instead_of: None,
+        sees,
+    })
+}
