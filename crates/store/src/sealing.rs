@@ -16,6 +16,7 @@ use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 pub(crate) use moving::settle;
 
@@ -83,9 +84,7 @@ impl MasterKeys {
         let id = Sealer::parse(&new, &path.display().to_string())?
             .id()
             .to_owned();
-        // Written beside and put in its place at once: a key that is half written loses everything.
-        let beside = path.with_extension(format!("{id}.new"));
-        let written = private_file(&beside, &new).and_then(|()| std::fs::rename(&beside, path));
+        let written = private_file(path, &new).and_then(|file| Ok(file.persist(path)?));
         written.map_err(|error| file_error("write", path, error))?;
         Ok(id)
     }
@@ -94,22 +93,27 @@ impl MasterKeys {
 fn make_file(path: &Path) -> Result<()> {
     let key = MasterKeys::generate()?;
     let text = Secret::new(format!("{}\n", key.expose()));
-    match private_file(path, &text) {
+    let made = private_file(path, &text).and_then(|file| Ok(file.persist_noclobber(path)?));
+    match made {
         // Another process on the same folder was quicker.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        written => written.map_err(|error| file_error("make", path, error)),
+        made => made
+            .map(|_| ())
+            .map_err(|error| file_error("make", path, error)),
     }
 }
 
-/// Writes a new file that only this user may read.
-fn private_file(path: &Path, text: &Secret) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+/// A whole file beside `path`, which only this user may read. It takes its place at once, since a key
+/// that is half written loses everything.
+fn private_file(path: &Path, text: &Secret) -> std::io::Result<NamedTempFile> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    // For this user alone, as all temporary files are.
+    let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(text.expose().as_bytes())?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 fn file_error(doing: &str, path: &Path, error: std::io::Error) -> Error {
