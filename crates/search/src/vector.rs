@@ -123,25 +123,52 @@ fn scan_rows(query: &[i16], scale: f32, rows: Rows<'_>, dot: impl Fn(&[i16], &[u
     }
 }
 
-/// The same as without AVX2, and the same sums, since integers add exactly; the compiler turns the loops into
-/// multiply-add instructions on 16 numbers at a time, and unrolls them for the dimensions of usual embedders.
+/// The same sums as without AVX2, since integers add exactly.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn scan_avx2(query: &[i16], scale: f32, rows: Rows<'_>) {
-    match query.len() {
-        256 => scan_rows(query, scale, rows, dot_of::<256>),
-        384 => scan_rows(query, scale, rows, dot_of::<384>),
-        _ => scan_rows(query, scale, rows, dot),
-    }
+    scan_rows(query, scale, rows, |query, vector| dot_avx2(query, vector));
 }
 
-/// [`dot`] for vectors of exactly `N` dimensions.
-#[inline(always)]
-fn dot_of<const N: usize>(query: &[i16], vector: &[u8]) -> i32 {
-    match (query.first_chunk::<N>(), vector.first_chunk::<N>()) {
-        (Some(query), Some(vector)) => dot(query, vector),
-        _ => dot(query, vector),
+/// [`dot`] by 64 codes at a time in four sums that do not wait for each other: half the time of what the
+/// compiler makes of the loop.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn dot_avx2(query: &[i16], vector: &[u8]) -> i32 {
+    use std::arch::x86_64::{
+        __m128i, __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_shuffle_epi32,
+        _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256,
+        _mm256_loadu_si256, _mm256_madd_epi16, _mm256_setzero_si256,
+    };
+    let (queries, query_rest) = query.as_chunks::<64>();
+    let (vectors, vector_rest) = vector.as_chunks::<64>();
+    let mut sums = [_mm256_setzero_si256(); 4];
+    for (query, vector) in queries.iter().zip(vectors) {
+        let (queries, _) = query.as_chunks::<16>();
+        let (vectors, _) = vector.as_chunks::<16>();
+        for ((sum, query), vector) in sums.iter_mut().zip(queries).zip(vectors) {
+            // SAFETY: both hold 16 codes, of two bytes and of one, and need no alignment.
+            let (query, vector) = unsafe {
+                (
+                    _mm256_loadu_si256(query.as_ptr().cast::<__m256i>()),
+                    _mm_loadu_si128(vector.as_ptr().cast::<__m128i>()),
+                )
+            };
+            let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(vector), query);
+            *sum = _mm256_add_epi32(*sum, products);
+        }
     }
+    let [a, b, c, d] = sums;
+    let sums = _mm256_add_epi32(_mm256_add_epi32(a, b), _mm256_add_epi32(c, d));
+    let (low, high) = (
+        _mm256_castsi256_si128(sums),
+        _mm256_extracti128_si256::<1>(sums),
+    );
+    let sums = _mm_add_epi32(low, high);
+    let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b01_00_11_10>(sums));
+    let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b10_11_00_01>(sums));
+    _mm_cvtsi128_si32(sums) + dot(query_rest, vector_rest)
 }
 
 #[inline(always)]
@@ -218,7 +245,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_scan_gives_cosines_on_every_path(
-            (query, vectors) in prop_oneof![1_usize..70, Just(256), Just(384)].prop_flat_map(|dimensions| (
+            (query, vectors) in prop_oneof![1_usize..70, 60_usize..200, Just(256), Just(384)].prop_flat_map(|dimensions| (
                 prop::collection::vec(-1.0_f32..1.0, dimensions),
                 prop::collection::vec(prop::collection::vec(-1.0_f32..1.0, dimensions), 1..5),
             )),
