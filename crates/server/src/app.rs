@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -35,8 +35,6 @@ pub struct App {
     pub config: Arc<Config>,
     /// The metrics' renderer.
     pub metrics: PrometheusHandle,
-    /// The API's description.
-    pub spec: Arc<Spec>,
     /// Who visitors are, and how much they may ask.
     pub visitors: Arc<Visitors>,
     /// When this process began to serve.
@@ -66,7 +64,7 @@ impl Visitors {
     }
 }
 
-/// The API's description, rendered once.
+/// The API's description.
 pub struct Spec {
     /// `openapi.json`.
     pub json: String,
@@ -75,6 +73,17 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The description, rendered when it is first asked for: most servers never are, and it takes as much
+    /// memory as a small index.
+    pub fn get() -> Result<&'static Self> {
+        static SPEC: OnceLock<Spec> = OnceLock::new();
+        if let Some(spec) = SPEC.get() {
+            return Ok(spec);
+        }
+        let rendered = Self::render()?;
+        Ok(SPEC.get_or_init(|| rendered))
+    }
+
     /// Renders both forms.
     pub fn render() -> Result<Self> {
         let value = serde_json::to_value(routes::openapi()).context("the API's description")?;
@@ -190,7 +199,6 @@ impl App {
             engine,
             config: Arc::new(config),
             metrics: telemetry::start_metrics(),
-            spec: Arc::new(Spec::render()?),
             started: Instant::now(),
         })
     }

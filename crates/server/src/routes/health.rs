@@ -4,9 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use okra_domain::Error;
 use serde::Serialize;
 
-use crate::app::App;
+use crate::app::{App, Spec};
+use crate::error::{ApiError, ApiResult};
 use crate::reference;
 
 /// Is the process up?
@@ -57,14 +59,20 @@ pub async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// The API's description for programs.
-pub async fn openapi(State(app): State<App>) -> Response {
+pub async fn openapi() -> ApiResult<Response> {
     let media_type = "application/json";
-    ([(header::CONTENT_TYPE, media_type)], app.spec.json.clone()).into_response()
+    Ok(([(header::CONTENT_TYPE, media_type)], spec()?.json.as_str()).into_response())
 }
 
 /// The API's description for people: one page, without script, that works offline.
-pub async fn docs(State(app): State<App>) -> Response {
+pub async fn docs() -> ApiResult<Response> {
     let policy = reference::CONTENT_SECURITY_POLICY;
     let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
-    (headers, Html(app.spec.page.clone())).into_response()
+    Ok((headers, Html(spec()?.page.as_str())).into_response())
+}
+
+fn spec() -> ApiResult<&'static Spec> {
+    let failed =
+        |error: anyhow::Error| Error::internal("cannot render the API's description", error);
+    Spec::get().map_err(|error| ApiError(failed(error)))
 }
