@@ -269,7 +269,12 @@ struct Wanted {
     limit: usize,
 }
 
+/// Chunks up to which an index is searched where the turn runs: in a quarter of a millisecond, of which handing
+/// it to another thread and back would be a good part.
+const SMALL: usize = 16_384;
+
 async fn ranked(index: Index, wanted: Wanted) -> Result<io::Result<Vec<Hit>>> {
+    let small = index.len() <= SMALL;
     let search = move || {
         let query = Query {
             text: &wanted.text,
@@ -278,6 +283,9 @@ async fn ranked(index: Index, wanted: Wanted) -> Result<io::Result<Vec<Hit>>> {
         };
         index.search(&query, wanted.limit)
     };
+    if small {
+        return Ok(search());
+    }
     let searched = tokio::task::spawn_blocking(search).await;
     searched.map_err(|error| Error::internal("the search of an index stopped", error))
 }

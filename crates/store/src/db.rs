@@ -5,6 +5,8 @@
 //! An enum over the two pools rather than sqlx's `Any`, which lacks UUIDs and JSON, and rather than
 //! generics, which would reach every caller.
 
+mod checkpoint;
+mod many;
 mod presence;
 
 use std::path::Path;
@@ -29,6 +31,8 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+use checkpoint::Checkpoints;
+pub(crate) use many::Many;
 use presence::Presence;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -41,6 +45,7 @@ pub(crate) enum Db {
     Sqlite {
         read: SqlitePool,
         write: SqlitePool,
+        checkpoints: Arc<Checkpoints>,
         presence: Arc<Presence>,
     },
     Postgres(PgPool),
@@ -71,6 +76,9 @@ impl Db {
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true)
             .statement_cache_capacity(200)
+            // See `checkpoint`. What one had to be long for is given back when it begins anew.
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("journal_size_limit", "33554432")
             // Each statement would be timed and its text prepared for a log that nobody reads.
             .disable_statement_logging();
         let pool = |connections| {
@@ -89,10 +97,12 @@ impl Db {
             .run(&write)
             .await
             .map_err(migration_error)?;
+        let copying = pool(1).connect_lazy_with(options.clone());
         let read = pool(8).connect_with(options.read_only(true)).await;
         let read = read.map_err(|error| Error::internal(doing(), error))?;
         Ok(Self::Sqlite {
             read,
+            checkpoints: Arc::new(Checkpoints::new(copying, write.clone())),
             write,
             presence,
         })
@@ -141,7 +151,12 @@ impl Db {
         match self {
             // IMMEDIATE takes the write lock at once: another process waits its turn here instead
             // of failing in the middle.
-            Self::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Sqlite {
+                write, checkpoints, ..
+            } => {
+                let begun = write.begin_with("BEGIN IMMEDIATE").await;
+                begun.map(|tx| Tx::Sqlite(tx, checkpoints.clone()))
+            }
             Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
         }
         .map_err(sql_error)
@@ -196,8 +211,11 @@ impl Db {
     /// Runs one writing statement in a transaction of its own; gives the rows it touched.
     pub(crate) async fn execute(&self, sql: &'static str, params: Vec<Param>) -> Result<u64> {
         match self {
-            Self::Sqlite { write, .. } => {
+            Self::Sqlite {
+                write, checkpoints, ..
+            } => {
                 let done = sqlite(sql, params).execute(write).await;
+                checkpoints.note_write();
                 done.map(|done| done.rows_affected())
             }
             Self::Postgres(pool) => {
@@ -212,7 +230,7 @@ impl Db {
     /// once it is not any more, the write-ahead log is emptied too. Postgres keeps old rows until its
     /// vacuum.
     pub(crate) async fn overwrite_deleted(&self, on: bool) -> Result<()> {
-        let Self::Sqlite { .. } = self else {
+        let Self::Sqlite { checkpoints, .. } = self else {
             return Ok(());
         };
         if on {
@@ -223,16 +241,20 @@ impl Db {
         }
         self.execute("PRAGMA secure_delete = OFF", params![])
             .await?;
-        self.execute("PRAGMA wal_checkpoint(TRUNCATE)", params![])
-            .await
-            .map(|_| ())
+        checkpoints.truncate().await.map_err(sql_error)
     }
 
     /// Closes every connection, after what runs on them has ended.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { read, write, .. } => {
+            Self::Sqlite {
+                read,
+                write,
+                checkpoints,
+                ..
+            } => {
                 read.close().await;
+                checkpoints.close().await;
                 write.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
@@ -254,7 +276,7 @@ async fn is_usable(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
 
 /// A transaction; dropped without [`Tx::commit`] it is rolled back.
 pub(crate) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<'static, Sqlite>, Arc<Checkpoints>),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -269,7 +291,7 @@ impl Tx {
         params: Vec<Param>,
     ) -> Result<Vec<Row>> {
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(tx, _) => {
                 let rows = sqlite(sql, params).fetch_all(&mut **tx).await;
                 rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
@@ -287,7 +309,7 @@ impl Tx {
         params: Vec<Param>,
     ) -> Result<Option<Row>> {
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(tx, _) => {
                 let row = sqlite(sql, params).fetch_optional(&mut **tx).await;
                 row.map(|row| row.map(Row::Sqlite))
             }
@@ -301,7 +323,7 @@ impl Tx {
 
     pub(crate) async fn execute(&mut self, sql: &'static str, params: Vec<Param>) -> Result<u64> {
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(tx, _) => {
                 let done = sqlite(sql, params).execute(&mut **tx).await;
                 done.map(|done| done.rows_affected())
             }
@@ -315,7 +337,11 @@ impl Tx {
 
     pub(crate) async fn commit(self) -> Result<()> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await,
+            Self::Sqlite(tx, checkpoints) => {
+                let committed = tx.commit().await;
+                checkpoints.note_write();
+                committed
+            }
             Self::Postgres(tx) => tx.commit().await,
         }
         .map_err(sql_error)

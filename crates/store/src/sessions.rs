@@ -19,48 +19,26 @@ macro_rules! select_messages {
     };
 }
 
-/// Makes a message its session's last; gives a row of the session's `$columns`.
-macro_rules! touch {
-    ($tx:expr, $chatbot:expr, $message:expr, $columns:expr) => {{
-        let message: &Message = $message;
-        let values = params![
-            message.id.0,
-            message.content.as_str(),
-            message.sender_type.as_str(),
-            message.created_at,
-            message.session_id.0,
-            $chatbot.0,
-        ];
-        let sql = concat!(
-            "UPDATE sessions SET last_message_id = $1, last_message_content = $2, \
-             last_message_sender = $3, updated_at = $4 WHERE id = $5 AND chatbot_id = $6 RETURNING ",
-            $columns
-        );
-        let touched = $tx.fetch_optional(sql, values).await?;
-        touched.ok_or_else(|| Error::not_found("conversation"))?
-    }};
-}
-
 mod listing;
 mod queue;
 mod visitors;
+mod write;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::session::{
-    AnswerFacts, Attachment, Feedback, LastMessage, Message, PLAYGROUND, SenderType, Session,
-    SessionState,
+    AnswerFacts, Attachment, Feedback, LastMessage, Message, SenderType, Session, SessionState,
 };
 use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 pub use listing::SessionFilter;
 pub(crate) use queue::Queue;
+use write::Write;
 
 use crate::Store;
-use crate::attachments;
-use crate::budgets::{self, Spending};
-use crate::db::{Row, Tx, params, to_json};
+use crate::budgets::Spending;
+use crate::db::{Row, params};
 use crate::events::Change;
 
 /// Which session a turn belongs to.
@@ -209,187 +187,6 @@ impl Store {
         let entries = rows.iter().map(read_message).collect::<Result<_>>()?;
         Ok(page.of(entries, total))
     }
-}
-
-/// What a turn writes, kept whole so that it can be tried again.
-enum Write {
-    /// See [`Store::open_turn`]. The message's session is the one to make where there is none.
-    Open {
-        chatbot: ChatbotId,
-        key: SessionKey,
-        message: Message,
-        history: u32,
-    },
-    /// See [`Store::finish_turn`].
-    Finish {
-        chatbot: ChatbotId,
-        answer: Message,
-        facts: AnswerFacts,
-        /// What is counted of it, where there is an end to what may be used.
-        spending: Option<Spending>,
-    },
-}
-
-impl Write {
-    /// Writes in `tx`; gives the turn where it opened one.
-    async fn apply(&self, tx: &mut Tx) -> Result<Option<OpenTurn>> {
-        match self {
-            Self::Open {
-                chatbot,
-                key,
-                message,
-                history,
-            } => {
-                let turn = open(tx, *chatbot, key, message.clone(), *history).await?;
-                Ok(Some(turn))
-            }
-            Self::Finish {
-                chatbot,
-                answer,
-                facts,
-                spending,
-            } => {
-                if let Some(spending) = spending {
-                    budgets::spend(tx, *spending).await?;
-                }
-                let row = touch!(tx, *chatbot, answer, "platform");
-                let platform: String = row.get("platform")?;
-                let of_visitor = platform != PLAYGROUND;
-                let counted = Counted {
-                    chatbot: *chatbot,
-                    // Tokens of builders' trials are spent all the same; their questions are no
-                    // visitor's.
-                    facts: if of_visitor {
-                        *facts
-                    } else {
-                        AnswerFacts::default()
-                    },
-                };
-                insert(tx, answer, Some(counted)).await?;
-                Ok(None)
-            }
-        }
-    }
-}
-
-async fn open(
-    tx: &mut Tx,
-    chatbot: ChatbotId,
-    key: &SessionKey,
-    mut message: Message,
-    history: u32,
-) -> Result<OpenTurn> {
-    let new = message.session_id;
-    let session = match key {
-        SessionKey::Visitor {
-            platform,
-            token,
-            profile,
-        } => upsert(tx, chatbot, (platform, token), profile, &message).await?,
-        SessionKey::Id(id) => {
-            message.session_id = *id;
-            read_session(&touch!(tx, chatbot, &message, session_columns!()))?
-        }
-    };
-    message.session_id = session.id;
-    let mut earlier = Vec::new();
-    if session.id != new {
-        let sql = "SELECT sender_type, content, attachments FROM messages \
-                   WHERE session_id = $1 AND id <> $2 ORDER BY created_at DESC, id DESC LIMIT $3";
-        let values = params![session.id.0, message.id.0, history];
-        let rows = tx.fetch_all(sql, values).await?;
-        earlier = rows.iter().map(read_earlier).collect::<Result<Vec<_>>>()?;
-        earlier.reverse();
-    }
-    insert(tx, &message, None).await?;
-    let attached = message.attachments.iter().flatten();
-    for file in attached.filter_map(|attachment| attachment.file.as_deref()) {
-        attachments::keep(tx, chatbot, file).await?;
-    }
-    Ok(OpenTurn {
-        session,
-        history: earlier,
-    })
-}
-
-/// The visitor's session with `message` as its last, made where there is none.
-async fn upsert(
-    tx: &mut Tx,
-    chatbot: ChatbotId,
-    (platform, token): (&String, &Option<String>),
-    profile: &Option<Map<String, Value>>,
-    message: &Message,
-) -> Result<Session> {
-    let sql = concat!(
-        "INSERT INTO sessions (",
-        session_columns!(),
-        ") VALUES ($1, $2, $3, $4, FALSE, 'in_progress', $5, $6, $7, $8, $9, $9) \
-         ON CONFLICT (chatbot_id, platform, visitor) DO UPDATE SET \
-         last_message_id = excluded.last_message_id, \
-         last_message_content = excluded.last_message_content, \
-         last_message_sender = excluded.last_message_sender, \
-         updated_at = excluded.updated_at, \
-         metadata = CASE WHEN $10 THEN excluded.metadata ELSE sessions.metadata END RETURNING ",
-        session_columns!()
-    );
-    let metadata = match profile {
-        Some(profile) => Value::Object(profile.clone()),
-        None => json!({"anonymous": true}),
-    };
-    let values = params![
-        message.session_id.0,
-        chatbot.0,
-        platform.as_str(),
-        token.clone(),
-        metadata,
-        message.id.0,
-        message.content.as_str(),
-        message.sender_type.as_str(),
-        message.created_at,
-        profile.is_some(),
-    ];
-    match tx.fetch_optional(sql, values).await? {
-        Some(row) => read_session(&row),
-        None => Err(Error::not_found("chatbot")),
-    }
-}
-
-/// What is counted of an answer, and for which chatbot.
-#[derive(Clone, Copy)]
-struct Counted {
-    chatbot: ChatbotId,
-    facts: AnswerFacts,
-}
-
-/// Inserts a message.
-async fn insert(tx: &mut Tx, message: &Message, counted: Option<Counted>) -> Result<()> {
-    let sql = "INSERT INTO messages (id, session_id, sender_type, content, attachments, \
-               metadata, model, provider, tokens_used, created_at, chatbot_id, outcome, \
-               took_micros, question_id) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
-               ON CONFLICT (id) DO NOTHING";
-    let attachments = message.attachments.as_deref();
-    let attachments = attachments.map(attachments::stored);
-    let facts = counted.map(|counted| counted.facts).unwrap_or_default();
-    let took = facts.took.map(|took| took.as_micros());
-    let values = params![
-        message.id.0,
-        message.session_id.0,
-        message.sender_type.as_str(),
-        message.content.as_str(),
-        attachments,
-        to_json(&message.metadata)?,
-        message.model.clone(),
-        message.provider.clone(),
-        message.tokens_used,
-        message.created_at,
-        counted.map(|counted| counted.chatbot.0),
-        facts.outcome.map(|outcome| outcome.as_str().to_owned()),
-        took.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
-        facts.question.map(|question| question.0),
-    ];
-    tx.execute(sql, values).await?;
-    Ok(())
 }
 
 fn read_session(row: &Row) -> Result<Session> {

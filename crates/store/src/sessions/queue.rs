@@ -11,7 +11,8 @@ use okra_domain::Error;
 use okra_domain::error::Result;
 use tokio::sync::oneshot;
 
-use super::{OpenTurn, Write};
+use super::OpenTurn;
+use super::write::{self, Write};
 use crate::db::Db;
 
 /// Writes of one transaction at most: bounds how long it keeps other writers waiting.
@@ -127,18 +128,86 @@ async fn write_some(db: &Db, some: Vec<Waiting>) {
 }
 
 async fn together(db: &Db, some: &[Waiting]) -> Result<Vec<Option<OpenTurn>>> {
+    let writes: Vec<&Write> = some.iter().map(|waiting| &waiting.write).collect();
     let mut tx = db.begin().await?;
-    let mut results = Vec::with_capacity(some.len());
-    for waiting in some {
-        results.push(waiting.write.apply(&mut tx).await?);
-    }
+    let results = match write::go_together(&writes) {
+        true => write::apply(&mut tx, &writes).await?,
+        false => {
+            let mut results = Vec::with_capacity(writes.len());
+            for one in writes {
+                results.append(&mut write::apply(&mut tx, &[one]).await?);
+            }
+            results
+        }
+    };
     tx.commit().await?;
     Ok(results)
 }
 
 async fn alone(db: &Db, write: &Write) -> Result<Option<OpenTurn>> {
     let mut tx = db.begin().await?;
-    let result = write.apply(&mut tx).await?;
+    let results = write::apply(&mut tx, &[write]).await?;
     tx.commit().await?;
-    Ok(result)
+    Ok(results.into_iter().flatten().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use okra_domain::session::{AnswerFacts, Message, SenderType};
+    use okra_domain::{ChatbotId, MessageId, SessionId, Timestamp};
+    use serde_json::Map;
+
+    use super::*;
+
+    fn write() -> Write {
+        Write::Finish {
+            chatbot: ChatbotId::new(),
+            answer: Message {
+                id: MessageId::new(),
+                session_id: SessionId::new(),
+                sender_type: SenderType::Bot,
+                content: "It is open.".to_owned(),
+                attachments: None,
+                metadata: Map::new(),
+                model: None,
+                provider: None,
+                tokens_used: 0,
+                feedback: None,
+                created_at: Timestamp(0),
+            },
+            facts: AnswerFacts::default(),
+            spending: None,
+        }
+    }
+
+    #[test]
+    fn a_writer_that_stops_leaves_nobody_waiting_and_makes_way() {
+        let queue = Arc::new(Queue::default());
+        let (reply, mut answer) = oneshot::channel();
+        queue.lock().waiting.push(Waiting {
+            write: write(),
+            reply,
+        });
+        queue.lock().writing = true;
+        let writer = |ended| Writer {
+            queue: queue.clone(),
+            ended,
+        };
+        drop(writer(false));
+        let lost = answer.try_recv();
+        assert!(matches!(lost, Err(oneshot::error::TryRecvError::Closed)));
+        assert!(!queue.lock().writing);
+
+        // One that had made way says nothing of the next one's work.
+        let (reply, mut answer) = oneshot::channel();
+        queue.lock().waiting.push(Waiting {
+            write: write(),
+            reply,
+        });
+        queue.lock().writing = true;
+        drop(writer(true));
+        let waits = answer.try_recv();
+        assert!(matches!(waits, Err(oneshot::error::TryRecvError::Empty)));
+        assert!(queue.lock().writing);
+    }
 }

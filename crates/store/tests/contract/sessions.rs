@@ -27,6 +27,7 @@ on_every_database! {
     messages_are_listed_oldest_first,
     a_refused_turn_takes_no_other_with_it,
     a_turn_whose_caller_left_is_stored_whole_or_not_at_all,
+    conversations_that_run_at_once_are_kept_apart,
 }
 
 fn visitor(platform: &str, token: Option<&str>) -> SessionKey {
@@ -407,5 +408,80 @@ async fn a_turn_whose_caller_left_is_stored_whole_or_not_at_all(world: World) ->
         let last = session.last_message.expect("something was said");
         assert_eq!(last.id, messages[0].id);
     }
+    Ok(())
+}
+
+async fn conversations_that_run_at_once_are_kept_apart(world: World) -> Result<()> {
+    let chatbots = [world.chatbot("One").await?, world.chatbot("Two").await?];
+    let conversations = (0..40).map(|n| {
+        let (store, chatbot) = (world.store.clone(), chatbots[n % 2].clone());
+        let clock = world.clock().now();
+        tokio::spawn(async move {
+            let profile = json!({"name": format!("visitor {n}")});
+            let key = SessionKey::Visitor {
+                platform: "web".to_owned(),
+                // The same tokens at both chatbots.
+                token: Some(format!("visitor {}", n / 2)),
+                profile: (n % 3 == 0).then(|| profile.as_object().cloned().unwrap_or_default()),
+            };
+            let mut expected = Vec::new();
+            for turn in 0..4 {
+                let question = format!("question {turn} of {n}");
+                // By its id from the third turn on.
+                let key = match expected.last() {
+                    Some((id, _)) if turn > 1 => SessionKey::Id(*id),
+                    _ => key.clone(),
+                };
+                let opened = store.open_turn(&chatbot, &key, said(&question), 20).await?;
+                let session = opened.session;
+                assert_eq!(session.chatbot_id, chatbot.id);
+                let known = session.metadata.get("name").map(ToString::to_string);
+                assert_eq!(known, (n % 3 == 0).then(|| format!("\"visitor {n}\"")));
+                let last = session.last_message.expect("it has one");
+                assert_eq!(last.content, question);
+                let history: Vec<_> = opened.history.into_iter().map(|it| it.content).collect();
+                let before: Vec<String> = expected
+                    .iter()
+                    .map(|(_, said): &(_, String)| said.clone())
+                    .collect();
+                assert_eq!(history, before);
+                let content = format!("answer {turn} of {n}");
+                let answer = Message {
+                    id: MessageId::new(),
+                    session_id: session.id,
+                    sender_type: SenderType::Bot,
+                    content: content.clone(),
+                    attachments: None,
+                    metadata: serde_json::Map::new(),
+                    model: None,
+                    provider: None,
+                    tokens_used: 0,
+                    feedback: None,
+                    created_at: clock,
+                };
+                store
+                    .finish_turn(&chatbot, &answer, AnswerFacts::default())
+                    .await?;
+                expected.extend([(session.id, question), (session.id, content)]);
+            }
+            Result::Ok(expected)
+        })
+    });
+    let mut sessions = BTreeSet::new();
+    for (n, told) in futures_util::future::join_all(conversations)
+        .await
+        .into_iter()
+        .enumerate()
+    {
+        let told = told.expect("no panic")?;
+        let session = world.store.session(&chatbots[n % 2], told[0].0).await?;
+        let stored = all_messages(&world, &session)
+            .await?
+            .into_iter()
+            .map(|it| it.content);
+        assert!(stored.eq(told.into_iter().map(|(_, said)| said)));
+        sessions.insert(session.id);
+    }
+    assert_eq!(sessions.len(), 40);
     Ok(())
 }

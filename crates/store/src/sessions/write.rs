@@ -1,0 +1,304 @@
+//! What turns write. Several turns are written together, with one statement for all of them where each
+//! alone would take one: on SQLite a statement is a trip to the connection's thread and back, which costs
+//! more than what it does.
+
+use std::collections::{HashMap, HashSet};
+
+use okra_domain::error::Result;
+use okra_domain::session::{AnswerFacts, Message, PLAYGROUND, Session};
+use okra_domain::{ChatbotId, Error, MessageId, SessionId, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Earlier, OpenTurn, SessionKey, read_earlier, read_session};
+use crate::attachments;
+use crate::budgets::{self, Spending};
+use crate::db::{Many, Param, Tx, params, to_json};
+
+/// What a turn writes, kept whole so that it can be tried again.
+pub(super) enum Write {
+    /// See [`Store::open_turn`](crate::Store::open_turn). The message's session is the one to make where
+    /// there is none.
+    Open {
+        chatbot: ChatbotId,
+        key: SessionKey,
+        message: Message,
+        history: u32,
+    },
+    /// See [`Store::finish_turn`](crate::Store::finish_turn).
+    Finish {
+        chatbot: ChatbotId,
+        answer: Message,
+        facts: AnswerFacts,
+        /// What is counted of it, where there is an end to what may be used.
+        spending: Option<Spending>,
+    },
+}
+
+/// Which session a write is for, and how: no two of a kind go into one statement.
+#[derive(PartialEq, Eq, Hash)]
+enum Place<'a> {
+    Asked(ChatbotId, &'a str, &'a str),
+    AskedIn(SessionId),
+    Answered(SessionId),
+}
+
+impl Write {
+    fn message(&self) -> &Message {
+        match self {
+            Self::Open { message, .. } => message,
+            Self::Finish { answer, .. } => answer,
+        }
+    }
+
+    /// `None` where it makes a session of its own.
+    fn place(&self) -> Option<Place<'_>> {
+        match self {
+            Self::Open { chatbot, key, .. } => match key {
+                SessionKey::Visitor {
+                    platform, token, ..
+                } => Some(Place::Asked(*chatbot, platform, token.as_deref()?)),
+                SessionKey::Id(id) => Some(Place::AskedIn(*id)),
+            },
+            Self::Finish { answer, .. } => Some(Place::Answered(answer.session_id)),
+        }
+    }
+}
+
+/// Whether [`apply`] can make these together.
+pub(super) fn go_together(writes: &[&Write]) -> bool {
+    let mut places = HashSet::new();
+    let mut places = writes
+        .iter()
+        .filter_map(|write| write.place())
+        .map(|place| places.insert(place));
+    places.all(|new| new)
+}
+
+/// Makes writes in `tx`; gives for each the turn where it opened one. As if all had come at once: a question
+/// sees the answers that are written with it.
+pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<OpenTurn>>> {
+    let mut sessions = last_messages(tx, writes).await?;
+    let mut inserted = Vec::with_capacity(writes.len());
+    let mut opened = Vec::with_capacity(writes.len());
+    for write in writes {
+        let session = sessions.remove(&write.message().id);
+        let session = session.ok_or_else(|| Error::not_found("conversation"))?;
+        inserted.push(match write {
+            Write::Open {
+                chatbot, message, ..
+            } => {
+                let attached = message.attachments.iter().flatten();
+                for file in attached.filter_map(|attachment| attachment.file.as_deref()) {
+                    attachments::keep(tx, *chatbot, file).await?;
+                }
+                row(message, session.id, None)?
+            }
+            Write::Finish {
+                chatbot,
+                answer,
+                facts,
+                spending,
+            } => {
+                if let Some(spending) = spending {
+                    budgets::spend(tx, *spending).await?;
+                }
+                // Tokens of builders' trials are spent all the same; their questions are no visitor's.
+                let of_visitor = session.platform != PLAYGROUND;
+                let facts = of_visitor.then_some(*facts).unwrap_or_default();
+                row(answer, session.id, Some((*chatbot, facts)))?
+            }
+        });
+        opened.push(matches!(write, Write::Open { .. }).then_some(session));
+    }
+    INSERT.fetch(tx, inserted).await?;
+    let mut histories = histories(tx, writes, &opened).await?;
+    let mut turn = |session: Session| OpenTurn {
+        history: histories.remove(&session.id).unwrap_or_default(),
+        session,
+    };
+    let turns = opened.into_iter().map(|session| session.map(&mut turn));
+    Ok(turns.collect())
+}
+
+/// Makes the messages their sessions' last, and the sessions of visitors who have none yet; gives the
+/// sessions by these messages.
+async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<MessageId, Session>> {
+    let (mut met, mut introduced, mut anonymous) = (Vec::new(), Vec::new(), Vec::new());
+    for write in writes {
+        match write {
+            Write::Open {
+                chatbot,
+                key,
+                message,
+                ..
+            } => match key {
+                SessionKey::Id(id) => met.push(touched(message, *id, *chatbot)),
+                SessionKey::Visitor {
+                    platform,
+                    token,
+                    profile,
+                } => {
+                    let (rows, metadata) = match profile {
+                        Some(profile) => (&mut introduced, Value::Object(profile.clone())),
+                        None => (&mut anonymous, json!({"anonymous": true})),
+                    };
+                    rows.push(params![
+                        message.session_id.0,
+                        chatbot.0,
+                        platform.as_str(),
+                        token.clone(),
+                        metadata,
+                        message.id.0,
+                        message.content.as_str(),
+                        message.sender_type.as_str(),
+                        message.created_at,
+                        message.created_at,
+                    ]);
+                }
+            },
+            Write::Finish {
+                chatbot, answer, ..
+            } => met.push(touched(answer, answer.session_id, *chatbot)),
+        }
+    }
+    let mut rows = TOUCH.fetch(tx, met).await?;
+    rows.append(&mut UPSERT.fetch(tx, anonymous).await?);
+    rows.append(&mut UPSERT_INTRODUCED.fetch(tx, introduced).await?);
+    let by_message = |row| {
+        let session = read_session(row)?;
+        let last = session.last_message.as_ref().map(|last| last.id);
+        let missing = || Error::internal("a turn was not written", "a session without its message");
+        Ok((last.ok_or_else(missing)?, session))
+    };
+    rows.iter().map(by_message).collect()
+}
+
+static TOUCH: Many = Many::new(
+    "UPDATE sessions SET last_message_id = v.column1, last_message_content = v.column2, \
+     last_message_sender = v.column3, updated_at = v.column4 FROM (VALUES ",
+    "(?, ?, ?, ?, ?, ?)",
+    ", ",
+    concat!(
+        ") AS v WHERE sessions.id = v.column5 AND sessions.chatbot_id = v.column6 RETURNING ",
+        session_columns!()
+    ),
+);
+
+fn touched(message: &Message, session: SessionId, chatbot: ChatbotId) -> Vec<Param> {
+    params![
+        message.id.0,
+        message.content.as_str(),
+        message.sender_type.as_str(),
+        message.created_at,
+        session.0,
+        chatbot.0,
+    ]
+}
+
+macro_rules! upsert {
+    ($more:literal) => {
+        Many::new(
+            concat!("INSERT INTO sessions (", session_columns!(), ") VALUES "),
+            "(?, ?, ?, ?, FALSE, 'in_progress', ?, ?, ?, ?, ?, ?)",
+            ", ",
+            concat!(
+                " ON CONFLICT (chatbot_id, platform, visitor) DO UPDATE SET \
+                 last_message_id = excluded.last_message_id, \
+                 last_message_content = excluded.last_message_content, \
+                 last_message_sender = excluded.last_message_sender, \
+                 updated_at = excluded.updated_at",
+                $more,
+                " RETURNING ",
+                session_columns!()
+            ),
+        )
+    };
+}
+
+static UPSERT: Many = upsert!("");
+/// For visitors who said who they are.
+static UPSERT_INTRODUCED: Many = upsert!(", metadata = excluded.metadata");
+
+static INSERT: Many = Many::new(
+    "INSERT INTO messages (id, session_id, sender_type, content, attachments, metadata, model, \
+     provider, tokens_used, created_at, chatbot_id, outcome, took_micros, question_id) VALUES ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ", ",
+    " ON CONFLICT (id) DO NOTHING",
+);
+
+/// A message to insert; an answer with what is counted of it, and for which chatbot.
+fn row(
+    message: &Message,
+    session: SessionId,
+    counted: Option<(ChatbotId, AnswerFacts)>,
+) -> Result<Vec<Param>> {
+    let attachments = message.attachments.as_deref();
+    let attachments = attachments.map(attachments::stored);
+    let facts = counted.map(|(_, facts)| facts).unwrap_or_default();
+    let took = facts.took.map(|took| took.as_micros());
+    Ok(params![
+        message.id.0,
+        session.0,
+        message.sender_type.as_str(),
+        message.content.as_str(),
+        attachments,
+        to_json(&message.metadata)?,
+        message.model.clone(),
+        message.provider.clone(),
+        message.tokens_used,
+        message.created_at,
+        counted.map(|(chatbot, _)| chatbot.0),
+        facts.outcome.map(|outcome| outcome.as_str().to_owned()),
+        took.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
+        facts.question.map(|question| question.0),
+    ])
+}
+
+static HISTORY: Many = Many::new(
+    "",
+    "SELECT * FROM (SELECT session_id, id, created_at, sender_type, content, attachments \
+     FROM messages WHERE session_id = ? AND id <> ? \
+     ORDER BY created_at DESC, id DESC LIMIT ?) AS earlier",
+    " UNION ALL ",
+    "",
+);
+
+/// What was said in the sessions that were opened, before what is said now; oldest first.
+async fn histories(
+    tx: &mut Tx,
+    writes: &[&Write],
+    opened: &[Option<Session>],
+) -> Result<HashMap<SessionId, Vec<Earlier>>> {
+    let mut wanted = Vec::new();
+    for (write, session) in writes.iter().zip(opened) {
+        if let (
+            Write::Open {
+                message, history, ..
+            },
+            Some(session),
+        ) = (write, session)
+            // One that was just made holds nothing.
+            && session.id != message.session_id
+            && *history > 0
+        {
+            wanted.push(params![session.id.0, message.id.0, *history]);
+        }
+    }
+    let mut rows: Vec<(SessionId, Timestamp, uuid::Uuid, Earlier)> = Vec::new();
+    for row in HISTORY.fetch(tx, wanted).await? {
+        let session = SessionId(row.get("session_id")?);
+        rows.push((
+            session,
+            row.time("created_at")?,
+            row.get("id")?,
+            read_earlier(&row)?,
+        ));
+    }
+    rows.sort_by_key(|(_, at, id, _)| (*at, *id));
+    let mut histories: HashMap<SessionId, Vec<Earlier>> = HashMap::new();
+    for (session, _, _, earlier) in rows {
+        histories.entry(session).or_default().push(earlier);
+    }
+    Ok(histories)
+}
