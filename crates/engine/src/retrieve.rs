@@ -152,15 +152,11 @@ impl Engine {
     ) {
         let engine = self.clone();
         tokio::spawn(async move {
-            let store = &engine.parts.store;
-            let refreshed = match store.chatbot(organization, chatbot).await {
-                Ok(chatbot) => {
-                    let space = engine.serving(&chatbot).space;
-                    engine.indexes.refresh(store, &chatbot, &space).await
-                }
-                // Deleted since.
-                Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
+            let refreshed = tokio::select! {
+                biased;
+                // The store closes then.
+                () = engine.stopping.cancelled() => return,
+                refreshed = engine.refresh(organization, chatbot) => refreshed,
             };
             if let Err(error) = refreshed {
                 log(
@@ -169,6 +165,18 @@ impl Engine {
                 );
             }
         });
+    }
+
+    async fn refresh(&self, organization: OrganizationId, chatbot: ChatbotId) -> Result<()> {
+        let store = &self.parts.store;
+        let chatbot = match store.chatbot(organization, chatbot).await {
+            Ok(chatbot) => chatbot,
+            // Deleted since.
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let space = self.serving(&chatbot).space;
+        self.indexes.refresh(store, &chatbot, &space).await
     }
 
     /// The similarity from which on a passage is answered from: the same for all embedders, whose scores
