@@ -5,7 +5,8 @@
 macro_rules! session_columns {
     () => {
         "id, chatbot_id, platform, visitor, is_human_mode, state, metadata, last_message_id, \
-         last_message_content, last_message_sender, created_at, updated_at"
+         last_message_content, last_message_sender, created_at, updated_at, assignee_id, takeovers, \
+         agents_read_at, visitor_read_at"
     };
 }
 
@@ -19,9 +20,10 @@ macro_rules! select_messages {
     };
 }
 
-/// Makes a message its session's last; gives a row of the session's `$columns`.
+/// Makes a message its session's last, which re-opens a resolved one where the visitor wrote it;
+/// gives a row of the session's `$columns`. With `$takeovers`, only at that count: no row otherwise.
 macro_rules! touch {
-    ($tx:expr, $chatbot:expr, $message:expr, $columns:expr) => {{
+    ($tx:expr, $chatbot:expr, $message:expr, $takeovers:expr, $columns:expr) => {{
         let message: &Message = $message;
         let values = params![
             message.id.0,
@@ -30,18 +32,23 @@ macro_rules! touch {
             message.created_at,
             message.session_id.0,
             $chatbot.0,
+            $takeovers,
         ];
         let sql = concat!(
             "UPDATE sessions SET last_message_id = $1, last_message_content = $2, \
-             last_message_sender = $3, updated_at = $4 WHERE id = $5 AND chatbot_id = $6 RETURNING ",
+             last_message_sender = $3, updated_at = $4, \
+             state = CASE WHEN $3 = 'user' AND state = 'resolved' THEN 'in_progress' ELSE state END \
+             WHERE id = $5 AND chatbot_id = $6 AND ($7 IS NULL OR takeovers = $7) RETURNING ",
             $columns
         );
-        let touched = $tx.fetch_optional(sql, values).await?;
-        touched.ok_or_else(|| Error::not_found("conversation"))?
+        $tx.fetch_optional(sql, values).await?
     }};
 }
 
+mod handling;
+mod inbox;
 mod listing;
+mod notes;
 mod queue;
 mod visitors;
 
@@ -51,9 +58,11 @@ use okra_domain::session::{
     AnswerFacts, Attachment, Feedback, LastMessage, Message, PLAYGROUND, SenderType, Session,
     SessionState,
 };
-use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
+use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, PersonId, SessionId};
 use serde_json::{Map, Value, json};
 
+pub use handling::{AgentMessage, AgentSaid, Reader, Standing};
+pub use inbox::QueueCounts;
 pub use listing::SessionFilter;
 pub(crate) use queue::Queue;
 
@@ -151,13 +160,14 @@ impl Store {
         Ok(opened)
     }
 
-    /// Stores the answer and makes it the session's last message; one transaction.
+    /// Stores the answer and makes it the session's last message; one transaction. `false` where a
+    /// person took the session over since the question came: nothing is stored.
     pub async fn finish_turn(
         &self,
         chatbot: &Chatbot,
         answer: &Message,
         facts: AnswerFacts,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let counts = chatbot.models.tokens_a_day.is_some() && answer.tokens_used > 0;
         let write = Write::Finish {
             chatbot: chatbot.id,
@@ -169,9 +179,14 @@ impl Store {
                 tokens: answer.tokens_used,
             }),
         };
-        self.turns.write(&self.db, write).await?;
+        if let Err(error) = self.turns.write(&self.db, write).await {
+            return match handling::is_handed_over(&error) {
+                true => Ok(false),
+                false => Err(error),
+            };
+        }
         self.tell_message(chatbot, answer.session_id, answer.id);
-        Ok(())
+        Ok(true)
     }
 
     fn tell_message(&self, chatbot: &Chatbot, session: SessionId, message: MessageId) {
@@ -252,7 +267,10 @@ impl Write {
                 if let Some(spending) = spending {
                     budgets::spend(tx, *spending).await?;
                 }
-                let row = touch!(tx, *chatbot, answer, "platform");
+                let row = touch!(tx, *chatbot, answer, Some(facts.takeovers), "platform");
+                let Some(row) = row else {
+                    return Err(handling::why_untouched(tx, *chatbot, answer.session_id).await?);
+                };
                 let platform: String = row.get("platform")?;
                 let of_visitor = platform != PLAYGROUND;
                 let counted = Counted {
@@ -288,7 +306,8 @@ async fn open(
         } => upsert(tx, chatbot, (platform, token), profile, &message).await?,
         SessionKey::Id(id) => {
             message.session_id = *id;
-            read_session(&touch!(tx, chatbot, &message, session_columns!()))?
+            let touched = touch!(tx, chatbot, &message, None::<i64>, session_columns!());
+            read_session(&touched.ok_or_else(|| Error::not_found("conversation"))?)?
         }
     };
     message.session_id = session.id;
@@ -323,12 +342,14 @@ async fn upsert(
     let sql = concat!(
         "INSERT INTO sessions (",
         session_columns!(),
-        ") VALUES ($1, $2, $3, $4, FALSE, 'in_progress', $5, $6, $7, $8, $9, $9) \
+        ") VALUES ($1, $2, $3, $4, FALSE, 'in_progress', $5, $6, $7, $8, $9, $9, NULL, 0, NULL, \
+         NULL) \
          ON CONFLICT (chatbot_id, platform, visitor) DO UPDATE SET \
          last_message_id = excluded.last_message_id, \
          last_message_content = excluded.last_message_content, \
          last_message_sender = excluded.last_message_sender, \
          updated_at = excluded.updated_at, \
+         state = CASE WHEN sessions.state = 'resolved' THEN 'in_progress' ELSE sessions.state END, \
          metadata = CASE WHEN $10 THEN excluded.metadata ELSE sessions.metadata END RETURNING ",
         session_columns!()
     );
@@ -408,6 +429,10 @@ fn read_session(row: &Row) -> Result<Session> {
         visitor: row.get("visitor")?,
         is_human_mode: row.get("is_human_mode")?,
         state: row.word::<SessionState>("state")?,
+        assignee: row.get::<Option<uuid::Uuid>>("assignee_id")?.map(PersonId),
+        takeovers: row.get("takeovers")?,
+        agents_read_at: row.optional_time("agents_read_at")?,
+        visitor_read_at: row.optional_time("visitor_read_at")?,
         metadata: row.json("metadata")?,
         last_message,
         created_at: row.time("created_at")?,

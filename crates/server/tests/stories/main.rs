@@ -19,6 +19,7 @@ mod duplicates;
 mod embedders;
 mod evals;
 mod events;
+mod handover;
 mod hostile;
 mod images;
 mod items;
