@@ -22,6 +22,7 @@ mod events;
 mod handover;
 mod hostile;
 mod images;
+mod inbox;
 mod items;
 mod knowledge;
 mod mail;
