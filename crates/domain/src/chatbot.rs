@@ -3,9 +3,11 @@
 //! Settings are merged as JSON Merge Patch (RFC 7396): fields that are given replace, `null`
 //! restores the default, fields that are absent stay.
 
+mod office;
 mod settings;
 mod slug;
 
+pub use office::{Day, OfficeHours, OpenHours};
 pub use settings::{
     Personality, Settings, Snippet, VoiceAppearance, VoiceAvatar, VoiceDetection, VoiceModel,
     VoiceText, VoiceWidgetConfig, merge,

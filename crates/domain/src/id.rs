@@ -62,6 +62,10 @@ ids! {
     SessionId
     /// Names a message of a session.
     MessageId
+    /// Names a reply that agents keep at hand.
+    CannedReplyId
+    /// Names a note that agents leave at a session.
+    NoteId
     /// Names a background job.
     JobId
     /// Names a set of eval questions.

@@ -2,11 +2,13 @@
 //! which values they may take. No IO, no async, no HTTP: every other crate speaks these types.
 
 pub mod account;
+pub mod canned;
 pub mod chatbot;
 pub mod clock;
 pub mod embedder;
 pub mod error;
 pub mod eval;
+pub mod handling;
 pub mod id;
 pub mod knowledge;
 pub mod models;
@@ -21,8 +23,8 @@ pub mod source;
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, ErrorKind, FieldProblem};
 pub use id::{
-    ApiKeyId, ChatbotId, EvalId, EvalRunId, ItemId, JobId, LinkId, MessageId, OrganizationId,
-    PersonId, SessionId, SourceId,
+    ApiKeyId, CannedReplyId, ChatbotId, EvalId, EvalRunId, ItemId, JobId, LinkId, MessageId,
+    NoteId, OrganizationId, PersonId, SessionId, SourceId,
 };
 pub use page::{Page, PageRequest};
 pub use secret::Secret;

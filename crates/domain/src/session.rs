@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::chatbot::at_most;
 use crate::error::{Error, Result};
+use crate::handling::Handling;
 use crate::knowledge::{FoundChunk, words};
-use crate::{ChatbotId, ItemId, MessageId, SessionId, Timestamp};
+use crate::{ChatbotId, ItemId, MessageId, PersonId, SessionId, Timestamp};
 
 /// Who wrote a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,6 +60,14 @@ pub struct Session {
     pub is_human_mode: bool,
     /// How it stands.
     pub state: SessionState,
+    /// The person who has it, where one does.
+    pub assignee: Option<PersonId>,
+    /// How often a person took it over: a turn that began at another count is not heard any more.
+    pub takeovers: i64,
+    /// When the last message was written that an agent has seen.
+    pub agents_read_at: Option<Timestamp>,
+    /// When the last message was written that the visitor has seen of people's.
+    pub visitor_read_at: Option<Timestamp>,
     /// What is known of the visitor.
     pub metadata: Map<String, Value>,
     /// The latest message, where there is one.
@@ -67,6 +76,17 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When something was last said.
     pub updated_at: Timestamp,
+}
+
+impl Session {
+    /// Who answers in it.
+    pub fn handling(&self) -> Handling {
+        Handling {
+            is_human_mode: self.is_human_mode,
+            state: self.state,
+            assignee: self.assignee,
+        }
+    }
 }
 
 /// The latest message of a session, in short.
@@ -147,6 +167,9 @@ pub struct AnswerFacts {
     pub took: Option<Duration>,
     /// The message that it answers.
     pub question: Option<MessageId>,
+    /// The session's [`Session::takeovers`] when the question came: where a person has taken over
+    /// since, the answer is not stored.
+    pub takeovers: i64,
 }
 
 /// One message of a session.

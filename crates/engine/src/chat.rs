@@ -2,7 +2,7 @@
 //!
 //! The turn runs in a task of its own. Whoever asked holds a [`Turn`]; dropping it (a closed tab)
 //! cancels the model call, and the turn is finished in the store all the same. A turn ends in
-//! exactly one [`TurnEvent::Done`] or [`TurnEvent::Failed`].
+//! exactly one [`TurnEvent::Done`], [`TurnEvent::Failed`] or [`TurnEvent::HandedOver`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::extractive::{self, Kind};
+use crate::handover::Held;
 use crate::images::images_of;
 use crate::prompt::{self, Said};
 use crate::providers::{Failed, First};
@@ -49,6 +50,16 @@ pub enum TurnEvent {
     Done(Box<Message>),
     /// Why there is no whole answer; the last event.
     Failed(Error),
+    /// A person has the conversation, or has just taken it over: the chatbot says nothing, and no
+    /// answer is stored; the last event.
+    HandedOver,
+}
+
+impl TurnEvent {
+    /// Whether none follows it.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Self::Sources(_) | Self::Delta(_))
+    }
 }
 
 /// A turn under way. Dropping it cancels the turn.
@@ -61,6 +72,7 @@ pub struct Turn {
     events: mpsc::Receiver<TurnEvent>,
     ended: bool,
     cancel: DropGuard,
+    cut_off: CancellationToken,
 }
 
 /// Events that may wait for a slow reader before the model is slowed down too.
@@ -74,12 +86,22 @@ impl Turn {
         if self.ended {
             return None;
         }
-        let event = self.events.recv().await.unwrap_or_else(|| {
-            // The task ended without its last event: it panicked, and the log has it.
-            TurnEvent::Failed(Error::internal("the turn's task stopped", "no last event"))
-        });
-        self.ended = matches!(event, TurnEvent::Done(_) | TurnEvent::Failed(_));
-        Some(event)
+        loop {
+            let event = self.events.recv().await.unwrap_or_else(|| {
+                // The task ended without its last event: it panicked, and the log has it.
+                TurnEvent::Failed(Error::internal("the turn's task stopped", "no last event"))
+            });
+            self.ended = event.is_last();
+            // What waited here when a person took over is not heard any more.
+            if self.ended || !self.cut_off.is_cancelled() {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Is cancelled when a person takes the session over.
+    pub(crate) fn cut_off(&self) -> CancellationToken {
+        self.cut_off.clone()
     }
 
     /// A handle that stops the model's call while the turn's last event is still waited for.
@@ -87,15 +109,17 @@ impl Turn {
         self.cancel.token().clone()
     }
 
-    /// Waits for the end: the stored answer with the passages it was given.
-    pub async fn answer(mut self) -> Result<(Message, Vec<CitedSource>)> {
+    /// Waits for the end: the stored answer with the passages it was given; `None` where a person
+    /// has the conversation.
+    pub async fn answer(mut self) -> Result<Option<(Message, Vec<CitedSource>)>> {
         let mut sources = Vec::new();
         while let Some(event) = self.next().await {
             match event {
                 TurnEvent::Sources(given) => sources = given,
                 TurnEvent::Delta(_) => {}
-                TurnEvent::Done(message) => return Ok((*message, sources)),
+                TurnEvent::Done(message) => return Ok(Some((*message, sources))),
                 TurnEvent::Failed(error) => return Err(error),
+                TurnEvent::HandedOver => return Ok(None),
             }
         }
         Err(Error::internal("a turn had no end", "no last event"))
@@ -126,6 +150,7 @@ enum End {
     Complete,
     Cancelled,
     Failed(Error),
+    HandedOver,
 }
 
 struct Running {
@@ -139,6 +164,7 @@ struct Running {
     started: Instant,
     events: mpsc::Sender<TurnEvent>,
     cancelled: CancellationToken,
+    held: Held,
 }
 
 impl Engine {
@@ -163,9 +189,14 @@ impl Engine {
         };
         let history = self.parts.options.history_messages;
         let store = &self.parts.store;
+        let heard = self.hear_takeovers().await?;
         let open = store
             .open_turn(chatbot, &request.session, request.message, history)
             .await?;
+        let held = self.hold(chatbot, &open.session, heard).await?;
+        if open.session.is_human_mode {
+            held.cut_off().cancel();
+        }
         let (sender, events) = mpsc::channel(EVENTS);
         let cancelled = CancellationToken::new();
         let answer_id = request.answer_id.unwrap_or_else(MessageId::new);
@@ -175,6 +206,7 @@ impl Engine {
             events,
             ended: false,
             cancel: cancelled.clone().drop_guard(),
+            cut_off: held.cut_off().clone(),
         };
         let running = Running {
             chatbot: chatbot.clone(),
@@ -186,6 +218,7 @@ impl Engine {
             started: Instant::now(),
             events: sender,
             cancelled,
+            held,
         };
         let engine = self.clone();
         self.running.spawn(async move { engine.run(running).await });
@@ -196,6 +229,7 @@ impl Engine {
         let mut draft = Draft::default();
         let end = tokio::select! {
             biased;
+            () = turn.held.cut_off().cancelled() => End::HandedOver,
             () = turn.cancelled.cancelled() => End::Cancelled,
             result = self.generate(&turn, &mut draft) => match result {
                 Ok(()) => End::Complete,
@@ -299,14 +333,20 @@ impl Engine {
             End::Complete => ("complete", None),
             End::Cancelled => ("cancelled", None),
             End::Failed(error) => ("failed", Some(error)),
+            End::HandedOver => ("handed_over", None),
         };
         metrics::counter!("okra_turns_total", "ended" => ended).increment(1);
+        if ended == "handed_over" {
+            let _ = turn.events.send(TurnEvent::HandedOver).await;
+            return;
+        }
         let took = turn.started.elapsed();
         metrics::histogram!("okra_turn_seconds").record(took);
         let facts = AnswerFacts {
             outcome: outcome(&draft, error.as_ref()),
             took: (ended == "complete").then_some(took),
             question: turn.open.session.last_message.as_ref().map(|it| it.id),
+            takeovers: turn.open.session.takeovers,
         };
         let message = Message {
             id: turn.answer_id,
@@ -329,7 +369,9 @@ impl Engine {
         }
         let last = match (error, stored) {
             (Some(error), _) | (None, Err(error)) => TurnEvent::Failed(error),
-            (None, Ok(())) => TurnEvent::Done(Box::new(message)),
+            // Taken over at another server, whose word did not come in time.
+            (None, Ok(false)) => TurnEvent::HandedOver,
+            (None, Ok(true)) => TurnEvent::Done(Box::new(message)),
         };
         // A turn that was cancelled has no reader any more.
         let _ = turn.events.send(last).await;

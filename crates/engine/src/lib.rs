@@ -10,10 +10,12 @@ pub mod embedders;
 mod eval;
 mod extractive;
 pub mod fetch;
+mod handover;
 mod images;
 mod indexes;
 mod ingest;
 pub mod live;
+mod office;
 pub mod pairs;
 mod passages;
 mod prompt;
@@ -23,6 +25,7 @@ mod reembed;
 mod rerankers;
 mod retrieve;
 pub mod sources;
+pub mod summary;
 mod tokens;
 pub mod upload;
 pub mod worker;
@@ -128,6 +131,8 @@ pub struct Engine {
     rerankers: rerankers::Rerankers,
     /// Tells waiting workers that there is a job.
     jobs: Notify,
+    /// Turns under way, which people may take their sessions from.
+    handover: Arc<handover::Handover>,
     /// Turns that visitors may come back to.
     live: live::LiveTurns,
     /// Turns and jobs under way, so that a shutdown can wait for them.
@@ -151,6 +156,7 @@ impl Engine {
             rerankers: rerankers::Rerankers::default(),
             parts,
             jobs: Notify::new(),
+            handover: Arc::default(),
             live: live::LiveTurns::default(),
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -54,6 +54,7 @@ pub struct LiveTurn {
     /// How many events there are; its receivers are the readers.
     count: watch::Sender<usize>,
     stop: CancellationToken,
+    cut_off: CancellationToken,
 }
 
 impl LiveTurn {
@@ -73,7 +74,7 @@ impl LiveTurn {
 
     /// Whether its last event has happened.
     pub fn is_over(&self) -> bool {
-        self.lock().last().is_some_and(|event| is_last(event))
+        self.lock().last().is_some_and(|event| event.is_last())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<TurnEvent>>> {
@@ -90,10 +91,6 @@ impl LiveTurn {
     }
 }
 
-fn is_last(event: &TurnEvent) -> bool {
-    matches!(event, TurnEvent::Done(_) | TurnEvent::Failed(_))
-}
-
 /// One reader of a live turn. The turn counts its readers: dropping the last one leaves it
 /// abandoned.
 pub struct Follower {
@@ -106,15 +103,20 @@ pub struct Follower {
 impl Follower {
     /// The next event with its number (from 1); `None` after the last.
     pub async fn next(&mut self) -> Option<(usize, Arc<TurnEvent>)> {
-        let wanted = self.next;
-        if self.is_at_end() {
-            return None;
+        loop {
+            let wanted = self.next;
+            if self.is_at_end() {
+                return None;
+            }
+            // The sender lives in the turn that we hold, so waiting cannot fail before an event comes.
+            self.count.wait_for(|count| *count > wanted).await.ok()?;
+            let event = self.turn.lock().get(wanted).cloned()?;
+            self.next = wanted + 1;
+            // What was not delivered when a person took over is delivered to nobody.
+            if event.is_last() || !self.turn.cut_off.is_cancelled() {
+                return Some((wanted + 1, event));
+            }
         }
-        // The sender lives in the turn that we hold, so waiting cannot fail before an event comes.
-        self.count.wait_for(|count| *count > wanted).await.ok()?;
-        let event = self.turn.lock().get(wanted).cloned()?;
-        self.next = wanted + 1;
-        Some((wanted + 1, event))
     }
 
     /// Whether the last event was read.
@@ -172,6 +174,7 @@ impl Engine {
             events: Mutex::default(),
             count: watch::Sender::new(0),
             stop: turn.canceller(),
+            cut_off: turn.cut_off(),
         });
         let follower = live.follow(0);
         let (kept, engine) = (live, self.clone());

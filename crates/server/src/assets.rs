@@ -42,8 +42,8 @@ pub const CONSOLE: [&str; 10] = [
     "/overview",
     "/chatbots",
     "/chatbots/{*page}",
-    "/conversations",
-    "/conversations/{*page}",
+    "/inbox",
+    "/inbox/{*page}",
     "/settings",
     "/settings/{*page}",
 ];

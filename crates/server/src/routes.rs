@@ -3,6 +3,7 @@
 mod account;
 pub mod archives;
 mod avatars;
+mod canned_replies;
 mod chat;
 mod chatbots;
 mod conversations;
@@ -11,6 +12,7 @@ mod embedders;
 mod evals;
 mod events;
 mod health;
+mod inbox;
 mod keys;
 pub mod knowledge;
 mod organization;
@@ -117,8 +119,22 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(deploy::make_secret))
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::export::export))
-        .routes(routes!(conversations::show))
-        .routes(routes!(conversations::messages))
+        .routes(routes!(
+            conversations::show,
+            conversations::handling::update
+        ))
+        .routes(routes!(conversations::messages, conversations::agents::say))
+        .routes(routes!(conversations::agents::typing))
+        .routes(routes!(conversations::agents::read))
+        .routes(routes!(conversations::summary::make))
+        .routes(routes!(
+            conversations::notes::list,
+            conversations::notes::add
+        ))
+        .routes(routes!(conversations::notes::delete))
+        .routes(routes!(inbox::list))
+        .routes(routes!(canned_replies::list, canned_replies::add))
+        .routes(routes!(canned_replies::update, canned_replies::delete))
         .routes(routes!(organization::show, organization::update))
         .routes(routes!(people::list, people::invite))
         .routes(routes!(people::update, people::remove))
@@ -148,6 +164,10 @@ fn public() -> OpenApiRouter<App> {
         .routes(routes!(visitors::messages::list))
         .routes(routes!(visitors::messages::sources))
         .routes(routes!(visitors::messages::rate))
+        .routes(routes!(visitors::people::call, visitors::people::call_off))
+        .routes(routes!(visitors::people::watch))
+        .routes(routes!(visitors::people::typing))
+        .routes(routes!(visitors::people::read))
 }
 
 /// What Okra's own pages call for people's accounts, with its description.

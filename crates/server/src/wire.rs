@@ -2,6 +2,7 @@
 //! contract's, also those that nothing fills here.
 
 pub mod evals;
+pub mod people;
 mod source;
 
 use okra_domain::chatbot::{Chatbot, Personality, Settings, VoiceWidgetConfig};
@@ -290,6 +291,11 @@ impl From<Chunk> for ChunkBody {
 pub struct SessionBody<L> {
     /// Whether it goes on.
     pub active: bool,
+    /// When the last message was written that an agent has seen; null for none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub agents_read_at: Option<Timestamp>,
+    /// The person who has it, where one does.
+    pub assignee_id: Option<Uuid>,
     /// The chatbot spoken with.
     pub chatbot_id: Uuid,
     /// When it began.
@@ -322,6 +328,9 @@ pub struct SessionBody<L> {
     pub user_id: Option<Value>,
     /// Always null: kept for clients of the contract.
     pub voice_path: Option<Value>,
+    /// When the last message was written that the visitor has seen of people's; null for none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub visitor_read_at: Option<Timestamp>,
 }
 
 /// The latest message of a session, as lists show it.
@@ -344,6 +353,8 @@ impl<L> SessionBody<L> {
     fn with(session: Session, last_message: impl FnOnce(LastMessage) -> L) -> Self {
         Self {
             active: session.state != SessionState::Resolved,
+            agents_read_at: session.agents_read_at,
+            assignee_id: session.assignee.map(|person| person.0),
             chatbot_id: session.chatbot_id.0,
             created_at: session.created_at,
             id: session.id.0,
@@ -358,6 +369,7 @@ impl<L> SessionBody<L> {
             updated_at: session.updated_at,
             user_id: None,
             voice_path: None,
+            visitor_read_at: session.visitor_read_at,
         }
     }
 }
@@ -393,7 +405,7 @@ pub struct MessageBody {
     /// How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
     /// `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
     /// `timings_ms`, `images` (how many came with the question, and how many of them the model was
-    /// shown), and `feedback` where the visitor gave one.
+    /// shown), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
     pub metadata: Map<String, Value>,
     /// Always false: kept for clients of the contract.
     pub migrated_data: bool,

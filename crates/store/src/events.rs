@@ -10,16 +10,20 @@
 //! Nothing is lost in silence: whoever may have missed something is sent [`Event::Resync`].
 
 mod neighbours;
+mod rooms;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use okra_domain::embedder::Reembedding;
 use okra_domain::error::Result;
+use okra_domain::handling::Note;
 use okra_domain::knowledge::Item;
 use okra_domain::session::{Message, Session};
 use okra_domain::source::SourceReport;
-use okra_domain::{ChatbotId, ErrorKind, ItemId, MessageId, OrganizationId, SessionId, SourceId};
+use okra_domain::{
+    ChatbotId, ErrorKind, ItemId, MessageId, NoteId, OrganizationId, PersonId, SessionId, SourceId,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -27,6 +31,8 @@ use tokio::sync::{broadcast, mpsc};
 use crate::Store;
 use crate::db::Db;
 use neighbours::Neighbours;
+use rooms::Rooms;
+pub use rooms::{HandledWatch, SessionWatch, Told};
 
 /// Changes that may wait to be loaded.
 const WAITING: usize = 1_024;
@@ -65,6 +71,26 @@ pub enum Event {
         /// The message.
         message: Box<Message>,
     },
+    /// An agent left a note at a conversation, or took it back.
+    Note {
+        /// The chatbot spoken with.
+        chatbot_id: ChatbotId,
+        /// The conversation.
+        session_id: SessionId,
+        /// The note.
+        note_id: NoteId,
+        /// The note as it is now; `None` where it was deleted.
+        note: Option<Box<Note>>,
+    },
+    /// Someone is writing a message just now.
+    Typing {
+        /// The chatbot spoken with.
+        chatbot_id: ChatbotId,
+        /// The conversation.
+        session_id: SessionId,
+        /// Who.
+        by: Typist,
+    },
     /// New vectors came further, are in place, or did not come.
     Embedder {
         /// Whose vectors they are.
@@ -74,6 +100,17 @@ pub enum Event {
     },
     /// Something was missed: what is shown has to be read anew.
     Resync,
+}
+
+/// Who is writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Typist {
+    /// The visitor.
+    #[serde(rename = "v")]
+    Visitor,
+    /// An agent; `None` for a program that speaks for one.
+    #[serde(rename = "a")]
+    Agent(Option<PersonId>),
 }
 
 /// What changed, by its ids.
@@ -89,11 +126,30 @@ pub(crate) enum Change {
     Message(ChatbotId, SessionId, MessageId),
     #[serde(rename = "e")]
     Embedder(ChatbotId),
+    /// Someone else has a session, or it stands otherwise; with the count of its takeovers.
+    #[serde(rename = "h")]
+    Handled(ChatbotId, SessionId, i64),
+    /// An agent wrote a message.
+    #[serde(rename = "a")]
+    Agent(ChatbotId, SessionId, MessageId),
+    #[serde(rename = "n")]
+    Note(ChatbotId, SessionId, NoteId),
+    #[serde(rename = "t")]
+    Typing(ChatbotId, SessionId, Typist),
+}
+
+impl Change {
+    /// Whether a person waits for it on another server: it is announced at once. These are made by
+    /// hand, so there are few of them.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Handled(..) | Self::Agent(..) | Self::Typing(..))
+    }
 }
 
 /// The feeds of the organizations that are watched here. Shared by the clones of a store.
 pub(crate) struct Events {
     feeds: Mutex<HashMap<OrganizationId, Feed>>,
+    rooms: Rooms,
     neighbours: Option<Neighbours>,
 }
 
@@ -131,6 +187,7 @@ impl Events {
         }
         Arc::new(Self {
             feeds: Mutex::default(),
+            rooms: Rooms::new(),
             neighbours,
         })
     }
@@ -143,7 +200,16 @@ impl Events {
         }
     }
 
+    /// Has what other servers announce told here too.
+    async fn listen(self: &Arc<Self>) -> Result<()> {
+        match &self.neighbours {
+            Some(neighbours) => neighbours.listen(self).await,
+            None => Ok(()),
+        }
+    }
+
     fn tell_here(&self, organization: OrganizationId, change: Change) {
+        self.rooms.tell(change);
         let mut feeds = self.lock();
         let Some(feed) = feeds.get_mut(&organization) else {
             return;
@@ -163,6 +229,7 @@ impl Events {
         for feed in self.lock().values() {
             feed.resync();
         }
+        self.rooms.resync();
     }
 
     /// A poisoned lock guards a map that is whole between any two of its calls.
@@ -181,9 +248,7 @@ impl Feed {
 impl Store {
     /// Watches an organization: what is committed from now on, by any process over this database.
     pub async fn watch(&self, organization: OrganizationId) -> Result<Watch> {
-        if let Some(neighbours) = &self.events.neighbours {
-            neighbours.listen(&self.events).await?;
-        }
+        self.events.listen().await?;
         let mut feeds = self.events.lock();
         if let Some(feed) = feeds.get(&organization) {
             let events = feed.events.subscribe();
@@ -266,11 +331,12 @@ impl Store {
                 }))
             }
             Change::Embedder(chatbot) => self.told_embedder(organization, chatbot).await,
-            Change::Session(chatbot, session) => {
+            Change::Session(chatbot, session) | Change::Handled(chatbot, session, _) => {
                 let session = self.told_session(organization, chatbot, session).await?;
                 Ok(session.map(|session| Event::Conversation(Box::new(session))))
             }
-            Change::Message(chatbot_id, session, message) => {
+            Change::Message(chatbot_id, session, message)
+            | Change::Agent(chatbot_id, session, message) => {
                 let session = self.told_session(organization, chatbot_id, session).await?;
                 let message = match session {
                     Some(session) => self.message(&session, message).await?,
@@ -281,6 +347,24 @@ impl Store {
                     message: Box::new(message),
                 }))
             }
+            Change::Note(chatbot_id, session_id, note_id) => {
+                let session = self.told_session(organization, chatbot_id, session_id);
+                let note = match session.await? {
+                    Some(session) => self.note(&session, note_id).await?,
+                    None => None,
+                };
+                Ok(Some(Event::Note {
+                    chatbot_id,
+                    session_id,
+                    note_id,
+                    note: note.map(Box::new),
+                }))
+            }
+            Change::Typing(chatbot_id, session_id, by) => Ok(Some(Event::Typing {
+                chatbot_id,
+                session_id,
+                by,
+            })),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod attachments;
 pub mod blobs;
 pub mod buckets;
 mod budgets;
+mod canned_replies;
 mod chatbots;
 pub mod crash;
 mod db;

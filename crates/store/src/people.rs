@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use okra_domain::error::Result;
 use okra_domain::person::{Membership, Person, Role, SIGN_IN_IDLE, SIGN_IN_LIFE};
-use okra_domain::{Error, ErrorKind, OrganizationId, PersonId, Secret, Timestamp};
+use okra_domain::{
+    ChatbotId, Error, ErrorKind, OrganizationId, PersonId, Secret, SessionId, Timestamp,
+};
 
 use crate::Store;
 use crate::accounts::hash;
-use crate::db::{Row, params};
+use crate::db::{Row, Tx, params};
+use crate::events::Change;
 
 /// How old a sign-in's `last_seen_at` may grow before a request refreshes it.
 const LAST_SEEN_PRECISION: Duration = Duration::from_secs(60);
@@ -284,7 +287,15 @@ impl Store {
                 tx.execute(sql, params![organization.0, person.0]).await?;
             }
         }
+        let may_answer = role.is_some_and(|role| role >= Role::Agent);
+        let left = match may_answer {
+            true => Vec::new(),
+            false => release(&mut tx, organization, person).await?,
+        };
         tx.commit().await?;
+        for change in left {
+            self.events.tell(organization, change);
+        }
         Ok(role.map(|_| member))
     }
 
@@ -318,6 +329,28 @@ const MEMBER: &str = concat!(
     ", m.role, m.created_at AS joined_at FROM memberships m \
      JOIN people p ON p.id = m.person_id WHERE m.organization_id = $1 AND m.person_id = $2"
 );
+
+/// Has the conversations of a person who no longer answers wait for another.
+async fn release(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    person: PersonId,
+) -> Result<Vec<Change>> {
+    let sql = "UPDATE sessions SET assignee_id = NULL, state = 'waiting' WHERE assignee_id = $1 \
+               AND chatbot_id IN (SELECT c.id FROM chatbots c WHERE c.organization_id = $2) \
+               RETURNING chatbot_id, id, takeovers";
+    let rows = tx.fetch_all(sql, params![person.0, organization.0]).await?;
+    let change = |row: &Row| {
+        let (chatbot, session) = (row.get("chatbot_id")?, row.get("id")?);
+        let takeovers = row.get("takeovers")?;
+        Ok(Change::Handled(
+            ChatbotId(chatbot),
+            SessionId(session),
+            takeovers,
+        ))
+    };
+    rows.iter().map(change).collect()
+}
 
 fn found(row: Option<Row>) -> Result<Member> {
     match row {

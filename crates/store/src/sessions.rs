@@ -5,7 +5,8 @@
 macro_rules! session_columns {
     () => {
         "id, chatbot_id, platform, visitor, is_human_mode, state, metadata, last_message_id, \
-         last_message_content, last_message_sender, created_at, updated_at"
+         last_message_content, last_message_sender, created_at, updated_at, assignee_id, takeovers, \
+         agents_read_at, visitor_read_at"
     };
 }
 
@@ -19,7 +20,10 @@ macro_rules! select_messages {
     };
 }
 
+mod handling;
+mod inbox;
 mod listing;
+mod notes;
 mod queue;
 mod visitors;
 mod write;
@@ -29,9 +33,11 @@ use okra_domain::error::Result;
 use okra_domain::session::{
     AnswerFacts, Attachment, Feedback, LastMessage, Message, SenderType, Session, SessionState,
 };
-use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, SessionId};
+use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, PersonId, SessionId};
 use serde_json::{Map, Value};
 
+pub use handling::{AgentMessage, AgentSaid, Reader, Standing};
+pub use inbox::QueueCounts;
 pub use listing::SessionFilter;
 pub(crate) use queue::Queue;
 use write::Write;
@@ -129,13 +135,14 @@ impl Store {
         Ok(opened)
     }
 
-    /// Stores the answer and makes it the session's last message; one transaction.
+    /// Stores the answer and makes it the session's last message; one transaction. `false` where a
+    /// person took the session over since the question came: nothing is stored.
     pub async fn finish_turn(
         &self,
         chatbot: &Chatbot,
         answer: &Message,
         facts: AnswerFacts,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let counts = chatbot.models.tokens_a_day.is_some() && answer.tokens_used > 0;
         let write = Write::Finish {
             chatbot: chatbot.id,
@@ -147,9 +154,14 @@ impl Store {
                 tokens: answer.tokens_used,
             }),
         };
-        self.turns.write(&self.db, write).await?;
+        if let Err(error) = self.turns.write(&self.db, write).await {
+            return match handling::is_handed_over(&error) {
+                true => Ok(false),
+                false => Err(error),
+            };
+        }
         self.tell_message(chatbot, answer.session_id, answer.id);
-        Ok(())
+        Ok(true)
     }
 
     fn tell_message(&self, chatbot: &Chatbot, session: SessionId, message: MessageId) {
@@ -205,6 +217,10 @@ fn read_session(row: &Row) -> Result<Session> {
         visitor: row.get("visitor")?,
         is_human_mode: row.get("is_human_mode")?,
         state: row.word::<SessionState>("state")?,
+        assignee: row.get::<Option<uuid::Uuid>>("assignee_id")?.map(PersonId),
+        takeovers: row.get("takeovers")?,
+        agents_read_at: row.optional_time("agents_read_at")?,
+        visitor_read_at: row.optional_time("visitor_read_at")?,
         metadata: row.json("metadata")?,
         last_message,
         created_at: row.time("created_at")?,

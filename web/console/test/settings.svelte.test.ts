@@ -8,6 +8,7 @@ import type { ChatbotDetails } from '../src/lib/chatbots.svelte';
 import { Draft } from '../src/lib/draft.svelte';
 import { Crop } from '../src/pages/appearance/parts/crop.svelte';
 import { behaviourOf, changeOf, moved } from '../src/pages/behaviour/parts/form';
+import { usualHours, zones } from '../src/pages/behaviour/parts/office';
 import Suggestions from '../src/pages/behaviour/parts/Suggestions.svelte';
 import { originOf } from '../src/pages/deploy/parts/origins';
 import { voiceOf } from '../src/pages/voice/parts/voice';
@@ -27,7 +28,7 @@ const details = {
   is_public: false,
   suggestions: ['One?', 'Two?'],
   personality_config: { style: 'Friendly', tone: null },
-  settings: { prompt: 'Help.', model: 'gpt-4o-mini', greeting: 'Hi!', isRequestUserInfoEnabled: false, isToolEnabled: true },
+  settings: { prompt: 'Help.', model: 'gpt-4o-mini', greeting: 'Hi!', isRequestUserInfoEnabled: false, isHumanHandoverEnabled: true, isToolEnabled: true },
 } as unknown as ChatbotDetails;
 
 test('only what was changed is sent, so that nobody else’s change is undone', () => {
@@ -43,6 +44,18 @@ test('only what was changed is sent, so that nobody else’s change is undone', 
     personality_config: { style: null },
     suggestions: ['Two?', 'One?'],
   });
+});
+
+test('office hours are sent as a whole, and taken away by null', () => {
+  const draft = new Draft(behaviourOf(details));
+  draft.value.office = { timeZone: 'Asia/Seoul', hours: [{ day: 'mon', from: '09:00', to: '24:00' }], awayMessage: '내일 답해 드릴게요.' };
+  draft.value.offersPerson = false;
+  const { office } = draft.value;
+  expect(changeOf(draft.changes())).toEqual({ settings: { officeHours: office, isHumanHandoverEnabled: false } });
+  const kept = behaviourOf({ ...details, settings: { ...details.settings, officeHours: office } } as ChatbotDetails);
+  expect(changeOf({ office: kept.office && null })).toEqual({ settings: { officeHours: null } });
+  expect(usualHours().hours.map(({ day }) => day)).toEqual(['mon', 'tue', 'wed', 'thu', 'fri']);
+  expect(zones('Asia/Okra')).toContain('Asia/Okra');
 });
 
 test('a list is put in another order within its ends', () => {

@@ -1,6 +1,6 @@
 // The part of the widget that is loaded when a chat is first opened: `mountPanel` puts it in place.
 
-import { Conversation, VisitorApi, type Entry, type Identity, type WidgetChatbot, type WidgetLimits } from '@okra/chat';
+import { Conversation, VisitorApi, randomId, type Entry, type Identity, type WidgetChatbot, type WidgetLimits } from '@okra/chat';
 import { mount, unmount } from 'svelte';
 import { direction, textOn } from './look';
 import Panel from './Panel.svelte';
@@ -29,15 +29,6 @@ export interface PanelHandle {
   identify(identity: Identity): Promise<void>;
   remove(): void;
 }
-
-const randomId = (): string => {
-  if (isSecureContext) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-};
 
 const wait = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -135,6 +126,9 @@ export async function mountPanel(options: PanelOptions): Promise<PanelHandle> {
     if (notice) options.onerror(notice);
   });
   addEventListener('online', () => void conversation.reconnect());
+  const sees = (): void => conversation.people.sees(!target.hidden && document.visibilityState === 'visible');
+  document.addEventListener('visibilitychange', sees);
+  sees();
 
   const panel = mount(Panel, {
     target,
@@ -159,11 +153,13 @@ export async function mountPanel(options: PanelOptions): Promise<PanelHandle> {
   return {
     show() {
       target.hidden = false;
+      sees();
       panel.focus();
       void start();
     },
     hide() {
       target.hidden = true;
+      sees();
     },
     async send(text) {
       await start();
@@ -171,6 +167,8 @@ export async function mountPanel(options: PanelOptions): Promise<PanelHandle> {
     },
     identify: (identity) => conversation.identify(identity),
     remove() {
+      document.removeEventListener('visibilitychange', sees);
+      conversation.people.stop();
       void unmount(panel);
       target.remove();
       root.adoptedStyleSheets = root.adoptedStyleSheets.filter((other) => other !== sheet);

@@ -24,6 +24,7 @@ class OkraChat extends HTMLElement {
   #panel: Promise<PanelHandle> | undefined;
   #launcher: HTMLButtonElement | undefined;
   #isOpen = false;
+  #unread = 0;
   #identity: Identity | undefined;
   #listeners = new Map<EventName, Set<Listener>>();
 
@@ -131,7 +132,11 @@ class OkraChat extends HTMLElement {
   }
 
   #label(): void {
-    this.#launcher?.setAttribute('aria-label', launcherWord(this.#language(), this.#isOpen));
+    // What agents wrote while the chat was closed is counted on its button.
+    if (this.#isOpen) this.#unread = 0;
+    const unread = this.#unread ? ` (${this.#unread})` : '';
+    this.#launcher?.classList.toggle('unread', this.#unread > 0);
+    this.#launcher?.setAttribute('aria-label', launcherWord(this.#language(), this.#isOpen) + unread);
     const path = this.#isOpen ? 'M6 9l6 6 6-6' : 'M4 5h16v11H9l-5 4z';
     this.#launcher?.querySelector('path')?.setAttribute('d', path);
   }
@@ -156,7 +161,11 @@ class OkraChat extends HTMLElement {
       side: this.#side(),
       language: this.#language(),
       onclose: () => this.close(),
-      onmessage: (entry: Entry) => this.#emit(entry.sender === 'user' ? 'message' : 'answer', { id: entry.id, content: entry.content }),
+      onmessage: (entry: Entry) => {
+        if (entry.sender === 'agent' && !this.#isOpen) this.#unread += 1;
+        this.#label();
+        this.#emit(entry.sender === 'user' ? 'message' : 'answer', { id: entry.id, content: entry.content });
+      },
       onerror: (message) => this.#emit('error', message),
     });
     if (this.#identity && mode !== 'preview') void panel.identify(this.#identity);

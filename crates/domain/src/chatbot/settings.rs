@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::at_most;
+use super::{OfficeHours, at_most};
 use crate::error::{Error, Result};
 use crate::models::parse_fallback;
 
@@ -49,6 +49,12 @@ pub struct Settings {
     pub greeting: String,
     /// Ask the visitor's e-mail first.
     pub is_request_user_info_enabled: bool,
+    /// Let visitors ask for a person in the widget; the chatbot is then silent until it is handed
+    /// the conversation back.
+    pub is_human_handover_enabled: bool,
+    /// When people answer; left out where no hours are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub office_hours: Option<OfficeHours>,
     /// Let the chatbot use tools.
     pub is_tool_enabled: bool,
     /// The model that writes the answers: a provider and its name for the model, as in
@@ -69,6 +75,8 @@ impl Default for Settings {
         Self {
             greeting: "Hello! How can I assist you today?".to_owned(),
             is_request_user_info_enabled: false,
+            is_human_handover_enabled: true,
+            office_hours: None,
             is_tool_enabled: true,
             model: "gpt-4o-mini".to_owned(),
             fallback_model: None,
@@ -86,6 +94,9 @@ impl Settings {
         if self.model.trim().is_empty() || self.model.chars().any(char::is_control) {
             let problem = "must name a model, such as gpt-4o-mini";
             return Err(Error::invalid_field("settings.model", problem));
+        }
+        if let Some(office) = &self.office_hours {
+            office.check()?;
         }
         parse_fallback("settings.fallbackModel", self.fallback_model.clone())?;
         self.snippet.check("settings.snippet.")

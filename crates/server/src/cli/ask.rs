@@ -39,6 +39,8 @@ pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Resul
                 super::print("\n")?;
             }
             TurnEvent::Failed(error) => return Err(error.into()),
+            // Nobody else knows this conversation, so nobody takes it over.
+            TurnEvent::HandedOver => {}
         }
     }
     let mut err = std::io::stderr().lock();

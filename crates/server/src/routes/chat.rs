@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::error::{self, ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id, query_value};
 use crate::wire::MessageBody;
+use crate::wire::people::HandedOver;
 
 /// A comment line this often keeps proxies from closing a stream.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -66,8 +67,11 @@ pub struct InputMessage {
 pub struct ChatReply {
     /// The conversation; send it back as `session_id` to go on.
     session_id: uuid::Uuid,
-    /// The answer.
-    message: MessageBody,
+    /// The answer; null where a person has the conversation: the visitor's message is stored, and the
+    /// chatbot says nothing.
+    message: Option<MessageBody>,
+    /// Whether a person has the conversation.
+    is_human_mode: bool,
     /// The passages that the answer was given.
     sources: Vec<CitedSource>,
 }
@@ -78,6 +82,10 @@ pub struct ChatReply {
 /// object: `session` (`session_id`, `message_id`), `sources` (a list under `sources`), `delta`
 /// (`content`), and at the end exactly one `done` (the message) or `error` (the error). Closing the
 /// connection stops the answer.
+///
+/// Where a person has the conversation, or takes it over meanwhile, there is no message: `message` is
+/// null and `is_human_mode` true; a stream's `done` is then `{"id": null, "session_id": …,
+/// "sender_type": "bot", "content": "", "ended": "handed_over", "is_human_mode": true}`.
 #[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/chat",
     operation_id = "chat", tag = "Conversations",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
@@ -99,11 +107,12 @@ pub async fn chat(
         return Ok(([("x-accel-buffering", "no")], events(turn)).into_response());
     }
     let session_id = turn.session.id.0;
-    let (message, sources) = turn.answer().await?;
+    let (message, sources) = turn.answer().await?.unzip();
     let reply = ChatReply {
         session_id,
-        message: message.into(),
-        sources,
+        is_human_mode: message.is_none(),
+        message: message.map(MessageBody::from),
+        sources: sources.unwrap_or_default(),
     };
     Ok(JsonBody(reply).into_response())
 }
@@ -156,20 +165,13 @@ fn request(input: ChatInput) -> ApiResult<TurnRequest> {
     let asked = messages.swap_remove(last);
     messages.truncate(last);
     let field = format!("messages[{last}]");
-    check_attachments(&field, asked.attachments.as_deref().unwrap_or_default())?;
-    let attached = asked.attachments.map(|list| {
-        // Images of visitors are theirs to send: a client names files that lie elsewhere.
-        list.into_iter()
-            .map(|it| Attachment { file: None, ..it })
-            .collect::<Vec<_>>()
-    });
     Ok(TurnRequest {
         session,
         answer_id: None,
         message: UserMessage {
             id: None,
             content: parse_message(&format!("{field}.content"), &asked.content)?,
-            attachments: attached.filter(|list| !list.is_empty()),
+            attachments: attached(&format!("{field}.attachments"), asked.attachments)?,
         },
         earlier: messages.into_iter().filter_map(earlier).collect(),
     })
@@ -185,19 +187,28 @@ fn earlier(message: InputMessage) -> Option<(SenderType, String)> {
     Some((sender, message.content))
 }
 
-fn check_attachments(field: &str, attachments: &[Attachment]) -> ApiResult<()> {
+/// The files that a client names beside a message; `None` for none.
+pub(crate) fn attached(
+    field: &str,
+    attachments: Option<Vec<Attachment>>,
+) -> ApiResult<Option<Vec<Attachment>>> {
+    let attachments = attachments.unwrap_or_default();
     let proper = |attachment: &Attachment| {
         let web = attachment.url.starts_with("https://") || attachment.url.starts_with("http://");
         web && attachment.url.len() <= 2_000 && attachment.name.len() <= 1_000
     };
     if attachments.len() <= MAX_ATTACHMENTS && attachments.iter().all(proper) {
-        return Ok(());
+        // Images of visitors are theirs to send: a client names files that lie elsewhere.
+        let elsewhere = attachments
+            .into_iter()
+            .map(|it| Attachment { file: None, ..it });
+        let elsewhere: Vec<_> = elsewhere.collect();
+        return Ok(Some(elsewhere).filter(|list| !list.is_empty()));
     }
     let problem = format!(
         "at most {MAX_ATTACHMENTS}, each with a name and an http(s) url of 2,000 characters at most"
     );
-    let error = Error::invalid_field(format!("{field}.attachments"), problem);
-    Err(ApiError(error))
+    Err(ApiError(Error::invalid_field(field, problem)))
 }
 
 fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -211,6 +222,7 @@ fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
             TurnEvent::Delta(content) => event("delta", &Delta { content: &content }),
             TurnEvent::Done(message) => event("done", &MessageBody::from(*message)),
             TurnEvent::Failed(error) => event("error", &error::body(&error)),
+            TurnEvent::HandedOver => event("done", &HandedOver::of(turn.session.id)),
         };
         Some((Ok(event), (turn, None)))
     });

@@ -141,6 +141,7 @@ pub async fn create(
     new.models = store.model_settings(caller.organization()).await?;
     let chatbot = new.changed(input.change(), now)?;
     app.engine.check_models(Some(&new), &chatbot)?;
+    app.engine.check_office_hours(&chatbot)?;
     Ok(reply(&app, store.create_chatbot(chatbot, slug).await?))
 }
 
@@ -209,6 +210,7 @@ async fn change(engine: &Engine, chatbot: &Chatbot, change: ChatbotChange) -> Ap
     let change = |current: &Chatbot| {
         let next = current.changed(change, now)?;
         engine.check_models(Some(current), &next)?;
+        engine.check_office_hours(&next)?;
         Ok(next)
     };
     Ok(store.update_chatbot(organization, id, change).await?)

@@ -1,6 +1,10 @@
-//! Reading what was said.
+//! Reading what was said; who answers, and what agents write, in the files below.
 
+pub mod agents;
 pub mod export;
+pub mod handling;
+pub mod notes;
+pub mod summary;
 
 use axum::Json as JsonBody;
 use axum::extract::{Path, State};

@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
-use okra_store::events::{Event, Watch};
+use okra_domain::session::SenderType;
+use okra_store::events::{Event, Typist, Watch};
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,10 +20,11 @@ use super::embedders::VectorProgress;
 use crate::access::{Caller, Viewer};
 use crate::app::App;
 use crate::error::{ApiResult, ErrorBody};
+use crate::wire::people::NoteBody;
 use crate::wire::{KnowledgeItem, MessageBody, SessionSummary, SourceBody};
 
 /// How long a stream goes on. Then its reader connects again, and shows whether it still may.
-const LIFE: Duration = Duration::from_secs(10 * 60);
+pub(crate) const LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// The object of an event `knowledge`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,6 +68,32 @@ pub struct MessageEvent {
     message: MessageBody,
 }
 
+/// The object of an event `note`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NoteEvent {
+    /// The chatbot spoken with.
+    chatbot_id: Uuid,
+    /// The conversation.
+    session_id: Uuid,
+    /// The note.
+    note_id: Uuid,
+    /// The note as it is now; null where it was deleted.
+    note: Option<NoteBody>,
+}
+
+/// The object of an event `typing`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TypingEvent {
+    /// The chatbot spoken with.
+    chatbot_id: Uuid,
+    /// The conversation.
+    session_id: Uuid,
+    /// Who is writing: `user` or `agent`.
+    sender_type: SenderType,
+    /// The agent; null for the visitor, and for a program.
+    person_id: Option<Uuid>,
+}
+
 /// The object of an event `embedder`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EmbedderEvent {
@@ -89,6 +117,10 @@ pub enum EventBody {
     Conversation(ConversationEvent),
     /// Of `message`.
     Message(MessageEvent),
+    /// Of `note`.
+    Note(NoteEvent),
+    /// Of `typing`.
+    Typing(TypingEvent),
     /// Of `embedder`.
     Embedder(EmbedderEvent),
 }
@@ -98,7 +130,8 @@ pub enum EventBody {
 /// Server-sent events of the organization from now on: `knowledge` when an item comes, changes or
 /// goes; `source` when one of its sources does, or is read on; `embedder` when new vectors of a
 /// chatbot come further, are in place or could not be made; `conversation` and `message` when
-/// something is said or an answer is rated. An event says
+/// something is said, an answer is rated or a person takes over; `note` when an agent leaves one;
+/// `typing` while someone writes, who is to be shown so for some seconds. An event says
 /// how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
 /// that events were missed: read anew what is shown. So does every connection: the stream ends
 /// after ten minutes, or with the server, and is to be opened again.
@@ -175,6 +208,37 @@ fn sent(event: &Event) -> Sent {
                 message: (*message).into(),
             };
             ("message", to_value(body))
+        }
+        Event::Note {
+            chatbot_id,
+            session_id,
+            note_id,
+            note,
+        } => {
+            let body = NoteEvent {
+                chatbot_id: chatbot_id.0,
+                session_id: session_id.0,
+                note_id: note_id.0,
+                note: note.map(|note| (*note).into()),
+            };
+            ("note", to_value(body))
+        }
+        Event::Typing {
+            chatbot_id,
+            session_id,
+            by,
+        } => {
+            let (sender_type, person_id) = match by {
+                Typist::Visitor => (SenderType::User, None),
+                Typist::Agent(person) => (SenderType::Agent, person.map(|person| person.0)),
+            };
+            let body = TypingEvent {
+                chatbot_id: chatbot_id.0,
+                session_id: session_id.0,
+                sender_type,
+                person_id,
+            };
+            ("typing", to_value(body))
         }
         Event::Embedder {
             chatbot_id,

@@ -5,6 +5,7 @@
 pub mod attachments;
 pub mod chat;
 pub mod messages;
+pub mod people;
 mod visible;
 
 use axum::Json as JsonBody;
@@ -52,6 +53,8 @@ pub struct WidgetChatbot {
     asks_email: bool,
     /// Whether messages may carry images: where a model answers that is known to see them.
     accepts_images: bool,
+    /// Whether visitors may ask for a person.
+    offers_person: bool,
     widget: Snippet,
     voice_widget_config: Option<VoiceWidgetConfig>,
 }
@@ -90,6 +93,7 @@ pub async fn config(
             suggestions: chatbot.suggestions.unwrap_or_default(),
             asks_email: chatbot.settings.is_request_user_info_enabled,
             accepts_images,
+            offers_person: chatbot.settings.is_human_handover_enabled,
             widget: chatbot.settings.snippet,
             voice_widget_config: chatbot.voice_widget_config,
         },

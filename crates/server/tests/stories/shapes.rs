@@ -17,12 +17,13 @@ const LIST_FORM: &str = "active created_at description enabled_plugins id is_pub
     organization_id personality_config settings slug suggestions updated_at version_id \
     voice_widget_config";
 const FULL_FORM_ONLY: &str = "docs_metadata managers migrated_data openai_api_key v1_chatbot_id";
-const SETTINGS: &str = "greeting isRequestUserInfoEnabled isToolEnabled model prompt snippet";
+const SETTINGS: &str =
+    "greeting isHumanHandoverEnabled isRequestUserInfoEnabled isToolEnabled model prompt snippet";
 const SNIPPET: &str = "header language logo name primaryColor secondaryColor slogan";
 const ITEM: &str = "id chatbot_id type title status error enabled source source_id size_bytes chunks \
     characters created_at updated_at synced_at";
-const SESSION: &str = "active chatbot_id created_at id is_human_mode last_message metadata \
-    migrated_data platform session_token sns_user_id state updated_at user_id voice_path";
+const SESSION: &str = "active agents_read_at assignee_id chatbot_id created_at id is_human_mode last_message metadata \
+    migrated_data platform session_token sns_user_id state updated_at user_id visitor_read_at voice_path";
 const MESSAGE: &str = "attachments content created_at id metadata migrated_data model provider \
     sender_type session_id session_token tokens_used tool_calls tool_results";
 
@@ -286,7 +287,7 @@ async fn chats_sessions_and_messages_have_their_documented_keys(stage: Stage) {
     check_keys(&one, "session");
     let session = &one["session"];
     check_keys(session, SESSION);
-    check_nulls(session, "session_token user_id voice_path");
+    check_nulls(session, "assignee_id session_token user_id voice_path");
     assert_eq!(session["last_message"], "Yes, gladly.");
     assert_eq!(session["metadata"], json!({"anonymous": true}));
     assert_eq!(session["state"], "in_progress");

@@ -4,6 +4,7 @@
 //! Every answer that passes through [`Client::send`] is held to what the contract says of all
 //! answers: a request id, no fault of the server's own, and errors in their one form.
 
+mod answering;
 mod client;
 mod multipart;
 mod page;
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use answering::{Reader, at, begun, change};
 pub use client::{Answer, Bot, Client, keys_of, one_event, said, sorted};
 pub use multipart::{BOUNDARY, File, Form};
 pub use page::{Page, public_bot, question, with_model};

@@ -22,8 +22,8 @@ const CHANNEL: &str = "okra_events";
 const WAITING: usize = 8_192;
 /// Changes of one announcement: Postgres takes 8,000 bytes, and one is 200 at most.
 const TOGETHER: usize = 36;
-/// How long changes are gathered before they are announced: a few notifications a second are next
-/// to nothing, a few thousand are not.
+/// How long changes that nobody waits for are gathered before they are announced: a few
+/// notifications a second are next to nothing, a few thousand are not.
 const GATHER: Duration = Duration::from_millis(50);
 /// How long until a lost database is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ impl Announcements {
             if self.waiting.recv_many(&mut told, TOGETHER).await == 0 {
                 return;
             }
-            if told.len() < TOGETHER {
+            if told.len() < TOGETHER && !told.iter().any(|(_, change)| change.is_urgent()) {
                 tokio::time::sleep(GATHER).await;
                 while told.len() < TOGETHER
                     && let Ok(more) = self.waiting.try_recv()

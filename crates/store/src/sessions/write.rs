@@ -9,7 +9,7 @@ use okra_domain::session::{AnswerFacts, Message, PLAYGROUND, Session};
 use okra_domain::{ChatbotId, Error, MessageId, SessionId, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Earlier, OpenTurn, SessionKey, read_earlier, read_session};
+use super::{Earlier, OpenTurn, SessionKey, handling, read_earlier, read_session};
 use crate::attachments;
 use crate::budgets::{self, Spending};
 use crate::db::{Many, Param, Tx, params, to_json};
@@ -82,7 +82,9 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
     let mut opened = Vec::with_capacity(writes.len());
     for write in writes {
         let session = sessions.remove(&write.message().id);
-        let session = session.ok_or_else(|| Error::not_found("conversation"))?;
+        let Some(session) = session else {
+            return Err(untouched(tx, write).await?);
+        };
         inserted.push(match write {
             Write::Open {
                 chatbot, message, ..
@@ -120,6 +122,35 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
     Ok(turns.collect())
 }
 
+/// Why a session could not be written to.
+async fn untouched(tx: &mut Tx, write: &Write) -> Result<Error> {
+    match write {
+        Write::Open { .. } => Ok(Error::not_found("conversation")),
+        Write::Finish {
+            chatbot, answer, ..
+        } => handling::why_untouched(tx, *chatbot, answer.session_id).await,
+    }
+}
+
+/// Stores a message beside those of turns, and makes it its session's last; gives the session, where there
+/// is one.
+pub(super) async fn add(
+    tx: &mut Tx,
+    chatbot: ChatbotId,
+    message: &Message,
+) -> Result<Option<Session>> {
+    let touched = TOUCH.fetch(
+        tx,
+        vec![touched(message, message.session_id, chatbot, None)],
+    );
+    let session = touched.await?.first().map(read_session).transpose()?;
+    if session.is_some() {
+        let message = row(message, message.session_id, None)?;
+        INSERT.fetch(tx, vec![message]).await?;
+    }
+    Ok(session)
+}
+
 /// Makes the messages their sessions' last, and the sessions of visitors who have none yet; gives the
 /// sessions by these messages.
 async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<MessageId, Session>> {
@@ -132,7 +163,7 @@ async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<Message
                 message,
                 ..
             } => match key {
-                SessionKey::Id(id) => met.push(touched(message, *id, *chatbot)),
+                SessionKey::Id(id) => met.push(touched(message, *id, *chatbot, None)),
                 SessionKey::Visitor {
                     platform,
                     token,
@@ -157,8 +188,14 @@ async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<Message
                 }
             },
             Write::Finish {
-                chatbot, answer, ..
-            } => met.push(touched(answer, answer.session_id, *chatbot)),
+                chatbot,
+                answer,
+                facts,
+                ..
+            } => {
+                let takeovers = Some(facts.takeovers);
+                met.push(touched(answer, answer.session_id, *chatbot, takeovers));
+            }
         }
     }
     let mut rows = TOUCH.fetch(tx, met).await?;
@@ -173,18 +210,27 @@ async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<Message
     rows.iter().map(by_message).collect()
 }
 
+/// A resolved session is open again where its visitor writes. With a count of takeovers, only at that count.
 static TOUCH: Many = Many::new(
     "UPDATE sessions SET last_message_id = v.column1, last_message_content = v.column2, \
-     last_message_sender = v.column3, updated_at = v.column4 FROM (VALUES ",
-    "(?, ?, ?, ?, ?, ?)",
+     last_message_sender = v.column3, updated_at = v.column4, \
+     state = CASE WHEN v.column3 = 'user' AND sessions.state = 'resolved' THEN 'in_progress' \
+     ELSE sessions.state END FROM (VALUES ",
+    "(?, ?, ?, ?, ?, ?, ?)",
     ", ",
     concat!(
-        ") AS v WHERE sessions.id = v.column5 AND sessions.chatbot_id = v.column6 RETURNING ",
+        ") AS v WHERE sessions.id = v.column5 AND sessions.chatbot_id = v.column6 \
+         AND (v.column7 IS NULL OR sessions.takeovers = v.column7) RETURNING ",
         session_columns!()
     ),
 );
 
-fn touched(message: &Message, session: SessionId, chatbot: ChatbotId) -> Vec<Param> {
+fn touched(
+    message: &Message,
+    session: SessionId,
+    chatbot: ChatbotId,
+    takeovers: Option<i64>,
+) -> Vec<Param> {
     params![
         message.id.0,
         message.content.as_str(),
@@ -192,6 +238,7 @@ fn touched(message: &Message, session: SessionId, chatbot: ChatbotId) -> Vec<Par
         message.created_at,
         session.0,
         chatbot.0,
+        takeovers,
     ]
 }
 
@@ -199,14 +246,16 @@ macro_rules! upsert {
     ($more:literal) => {
         Many::new(
             concat!("INSERT INTO sessions (", session_columns!(), ") VALUES "),
-            "(?, ?, ?, ?, FALSE, 'in_progress', ?, ?, ?, ?, ?, ?)",
+            "(?, ?, ?, ?, FALSE, 'in_progress', ?, ?, ?, ?, ?, ?, NULL, 0, NULL, NULL)",
             ", ",
             concat!(
                 " ON CONFLICT (chatbot_id, platform, visitor) DO UPDATE SET \
                  last_message_id = excluded.last_message_id, \
                  last_message_content = excluded.last_message_content, \
                  last_message_sender = excluded.last_message_sender, \
-                 updated_at = excluded.updated_at",
+                 updated_at = excluded.updated_at, \
+                 state = CASE WHEN sessions.state = 'resolved' THEN 'in_progress' \
+                 ELSE sessions.state END",
                 $more,
                 " RETURNING ",
                 session_columns!()

@@ -240,8 +240,11 @@ async fn ask(
         outcome,
         took: None,
         question: session.last_message.map(|message| message.id),
+        takeovers: 0,
     };
-    world.store.finish_turn(chatbot, &answer, facts).await
+    let stored = world.store.finish_turn(chatbot, &answer, facts).await?;
+    assert!(stored, "nobody took over");
+    Ok(())
 }
 
 async fn questions_that_got_an_answer_are_told_with_what_was_cited(world: World) -> Result<()> {

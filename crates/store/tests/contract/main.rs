@@ -7,11 +7,13 @@
 mod arrival;
 mod attachments;
 mod blobs;
+mod canned_replies;
 mod chatbots;
 mod duplicate;
 mod embedders;
 mod evals;
 mod events;
+mod handling;
 mod ingesting;
 mod jobs;
 mod keys;

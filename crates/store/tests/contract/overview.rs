@@ -65,6 +65,7 @@ async fn ask(
         outcome,
         took: millis.map(Duration::from_millis),
         question: Some(question),
+        takeovers: 0,
     };
     world.store.finish_turn(chatbot, &answer, facts).await?;
     Ok(question)

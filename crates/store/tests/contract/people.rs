@@ -55,7 +55,7 @@ impl World {
     }
 
     /// A new person with this role, and what the password is checked against.
-    async fn member(
+    pub async fn member(
         &self,
         organization: OrganizationId,
         email: &str,

@@ -104,7 +104,9 @@ async fn answer(world: &World, chatbot: &Chatbot, platform: &str, tokens: i64) -
         created_at: world.clock().now(),
     };
     let facts = AnswerFacts::default();
-    world.store.finish_turn(chatbot, &answer, facts).await
+    let stored = world.store.finish_turn(chatbot, &answer, facts).await?;
+    assert!(stored, "nobody took over");
+    Ok(())
 }
 
 async fn tokens_of_a_day_are_counted_where_there_is_an_end_to_them(world: World) -> Result<()> {

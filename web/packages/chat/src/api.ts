@@ -1,5 +1,6 @@
 // The visitor API (`/api/public/chatbot/{slug}`), with every failure as a `ChatError`.
 
+import type { Handling } from './people';
 import { readEvents, type ServerEvent } from './sse';
 
 /** Why a call failed: the server's word for it, and its sentence. */
@@ -36,6 +37,8 @@ export interface WidgetChatbot {
   suggestions: string[];
   asks_email: boolean;
   accepts_images: boolean;
+  /** Whether visitors may ask for a person. */
+  offers_person: boolean;
   widget: WidgetLook;
 }
 
@@ -69,6 +72,8 @@ export interface StoredMessage {
   attachments: Attachment[] | null;
   sources: Source[];
   feedback: Rating;
+  /** What the agent is called who wrote it. */
+  agent: string | null;
   ended: string | null;
 }
 
@@ -81,6 +86,8 @@ export interface Session {
 export interface History {
   data: StoredMessage[];
   running: string | null;
+  /** Who answers; null before the first message. */
+  handling: Handling | null;
   has_more: boolean;
 }
 
@@ -171,6 +178,26 @@ export class VisitorApi {
     }
     if (reply.status === 201) return JSON.parse(reply.body);
     throw refusal(reply);
+  }
+
+  /** Asks for a person, or stops waiting for one. */
+  async person(wanted: boolean): Promise<Handling> {
+    return (await this.#call(wanted ? 'POST' : 'DELETE', '/person')).json();
+  }
+
+  /** Tells agents that the visitor is writing. */
+  async typing(): Promise<void> {
+    await this.#call('POST', '/typing');
+  }
+
+  /** Tells agents up to where the visitor has read. */
+  async read(message: string): Promise<void> {
+    await this.#call('PUT', '/read', { message_id: message });
+  }
+
+  /** What people do in the conversation, as it happens. */
+  events(signal: AbortSignal): AsyncGenerator<ServerEvent> {
+    return this.#stream(this.#call('GET', '/events', undefined, { signal }), () => {});
   }
 
   async stop(answer: string): Promise<void> {

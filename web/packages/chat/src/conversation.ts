@@ -1,8 +1,12 @@
 // One visitor's conversation: what was said, what is being answered, and how the connection stands.
 // No DOM: time, randomness, storage and the network come in from outside.
 
-import { ChatError, OFFLINE, type Attachment, type Identity, type Question, type Rating, type Source, type VisitorApi } from './api';
+import {
+  ChatError, OFFLINE,
+  type Attachment, type Identity, type Question, type Rating, type Source, type StoredMessage, type VisitorApi,
+} from './api';
 import { Images, type ImageLimits } from './images';
+import { People, type Handling } from './people';
 import type { ServerEvent } from './sse';
 
 export type EntryState = 'sent' | 'writing' | 'complete' | 'cancelled' | 'failed';
@@ -18,6 +22,8 @@ export interface Entry {
   images: readonly Attachment[];
   sources: Source[];
   feedback: Rating;
+  /** What the agent is called who wrote it. */
+  agent: string | undefined;
   state: EntryState;
   /** Why there is no whole answer, in the server's words. */
   error: string | undefined;
@@ -35,6 +41,10 @@ export interface State {
   notice: string;
   /** When sending is possible again, in milliseconds since 1970. */
   until: number;
+  /** Who answers; undefined before the first message. */
+  handling: Handling | undefined;
+  /** Whether an agent is writing just now. */
+  typing: boolean;
 }
 
 export interface Surroundings {
@@ -62,7 +72,7 @@ export function backoff(attempt: number, random: number): number {
 }
 
 export class Conversation {
-  #state: State = { status: 'closed', entries: [], notice: '', until: 0 };
+  #state: State = { status: 'closed', entries: [], notice: '', until: 0, handling: undefined, typing: false };
   #listeners = new Set<(state: State) => void>();
   #abort: AbortController | undefined;
   #identity: Identity | undefined;
@@ -72,6 +82,8 @@ export class Conversation {
   #starting: Promise<void> = Promise.resolve();
   /** The images that will go with the next message. */
   readonly images: Images;
+  /** The people who may answer in the chatbot's place. */
+  readonly people: People;
 
   constructor(
     private readonly api: VisitorApi,
@@ -80,6 +92,13 @@ export class Conversation {
   ) {
     const session = (anew: boolean): Promise<void> => (anew || !this.#begun ? this.#session() : this.#begun);
     this.images = new Images(api, { ...around, session }, limits);
+    this.people = new People(api, around, {
+      handled: (handling) => this.#set({ handling }),
+      said: (message) => this.#hear(message),
+      typing: (typing) => this.#set({ typing }),
+      session: () => this.#session(),
+      failed: (error) => this.#notice(error),
+    });
   }
 
   get state(): State {
@@ -114,11 +133,15 @@ export class Conversation {
         images: message.attachments ?? [],
         sources: message.sources,
         feedback: message.feedback,
+        agent: message.agent ?? undefined,
         state: (message.ended as EntryState | null) ?? 'sent',
         error: undefined,
         code: undefined,
       }));
-      this.#set({ status: 'idle', entries });
+      this.#set({ status: 'idle', entries, handling: history.handling ?? undefined });
+      if (history.handling) this.people.listen();
+      const last = history.data.filter(({ sender_type }) => sender_type === 'agent').at(-1);
+      if (last && history.handling?.is_human_mode) this.people.arrived(last.id);
       if (history.running) {
         const answer = this.#add('bot', '', 'writing', history.running);
         await this.#follow(answer, undefined);
@@ -225,11 +248,12 @@ export class Conversation {
   /** Forgets this conversation on this device and begins another. */
   async restart(): Promise<void> {
     this.#abort?.abort();
+    this.people.stop();
     this.#last = undefined;
     this.images.clear();
     this.around.save(null);
     this.api.token = '';
-    this.#set({ entries: [], notice: '' });
+    this.#set({ entries: [], notice: '', handling: undefined });
     await this.start();
   }
 
@@ -323,12 +347,20 @@ export class Conversation {
     const data = JSON.parse(event.data);
     switch (event.name) {
       case 'session':
+        this.people.listen(); // from the first message on there is a conversation to listen to
         return this.#change(answer, { id: data.message_id });
       case 'sources':
         return this.#change(answer, { sources: data.sources });
       case 'delta':
         return this.#change(answer, { content: answer.content + data.content });
       case 'done': {
+        if (data.ended === 'handed_over') {
+          // A person has the conversation: there is no answer, not even the part that was read.
+          this.#drop(({ key }) => key === answer.key);
+          const { handling } = this.#state;
+          if (!handling?.is_human_mode) this.#set({ handling: { is_human_mode: true, state: 'in_progress', agent: null } });
+          return { ...answer, state: 'cancelled' };
+        }
         // The stored message names its sources without their text; ours have it.
         const sources = answer.sources.length ? answer.sources : data.sources;
         const state = (data.ended ?? 'complete') as EntryState;
@@ -339,6 +371,14 @@ export class Conversation {
       default:
         return answer; // events of a newer server
     }
+  }
+
+  /** Takes an agent's message, once. */
+  #hear({ id, content, attachments, agent, sender_type }: StoredMessage): void {
+    if (this.#state.entries.some((entry) => entry.id === id)) return;
+    const entry = this.#add(sender_type, content, 'complete', id, attachments ?? []);
+    this.#change(entry, { agent: agent ?? undefined });
+    this.people.arrived(id);
   }
 
   #giveUp(answer: Entry, error: unknown): void {
@@ -365,7 +405,7 @@ export class Conversation {
 
   #add(sender: Entry['sender'], content: string, state: EntryState, id?: string, images: readonly Attachment[] = []): Entry {
     const key = this.around.uuid();
-    const entry: Entry = { key, id, sender, content, images, state, sources: [], feedback: null, error: undefined, code: undefined };
+    const entry: Entry = { key, id, sender, content, images, state, sources: [], feedback: null, agent: undefined, error: undefined, code: undefined };
     this.#set({ entries: [...this.#state.entries, entry] });
     return entry;
   }

@@ -2,4 +2,6 @@
 export * from './api';
 export * from './conversation';
 export * from './images';
+export * from './people';
 export * from './sse';
+export * from './uuid';

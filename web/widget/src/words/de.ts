@@ -19,4 +19,6 @@ export const words: Words = {
   imageOffline: 'Das Bild ist nicht angekommen. Prüfen Sie die Verbindung und versuchen Sie es noch einmal.',
   imageLimited: 'Das waren viele Bilder auf einmal. Bitte warten Sie einen Moment und versuchen Sie es noch einmal.',
   imageFailed: 'Das Bild ließ sich nicht anhängen. Bitte versuchen Sie es noch einmal.',
+  person: 'Ein Mensch', callPerson: 'Mit einem Menschen sprechen', callOff: 'Weiter mit dem Assistenten',
+  waiting: 'Sie warten auf einen Menschen. Schreiben Sie ruhig weiter.', joined: '{name} ist jetzt dabei.', personWrites: '{name} schreibt …',
 };

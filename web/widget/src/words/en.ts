@@ -39,6 +39,12 @@ export const words = {
   imageOffline: 'The image did not arrive. Check your connection and try again.',
   imageLimited: 'That was many images at once. Please wait a moment and try again.',
   imageFailed: 'The image could not be attached. Please try again.',
+  person: 'A person',
+  callPerson: 'Talk to a person',
+  callOff: 'Go on with the assistant',
+  waiting: 'You are waiting for a person. You can go on writing.',
+  joined: '{name} has joined.',
+  personWrites: '{name} is writing …',
 };
 
 export type Words = { [Word in keyof typeof words]: string };

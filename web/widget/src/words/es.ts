@@ -19,4 +19,6 @@ export const words: Words = {
   imageOffline: 'La imagen no llegó. Comprueba la conexión e inténtalo de nuevo.',
   imageLimited: 'Han sido muchas imágenes a la vez. Espera un momento e inténtalo de nuevo.',
   imageFailed: 'No se pudo adjuntar la imagen. Inténtalo de nuevo.',
+  person: 'Una persona', callPerson: 'Hablar con una persona', callOff: 'Seguir con el asistente',
+  waiting: 'Esperas a una persona. Puedes seguir escribiendo.', joined: '{name} se ha unido.', personWrites: '{name} está escribiendo …',
 };

@@ -19,4 +19,6 @@ export const words: Words = {
   imageOffline: 'L’image n’est pas arrivée. Vérifiez la connexion et réessayez.',
   imageLimited: 'Cela fait beaucoup d’images à la fois. Patientez un instant et réessayez.',
   imageFailed: 'L’image n’a pas pu être jointe. Réessayez.',
+  person: 'Une personne', callPerson: 'Parler à une personne', callOff: 'Continuer avec l’assistant',
+  waiting: 'Vous attendez une personne. Vous pouvez continuer à écrire.', joined: '{name} a rejoint la conversation.', personWrites: '{name} écrit …',
 };

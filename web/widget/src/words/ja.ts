@@ -14,4 +14,6 @@ export const words: Words = {
   imageCount: '1 件のメッセージに添付できる画像は {n} 枚までです。', imageDamaged: '画像を読み取れません。ファイルが壊れていないかご確認ください。',
   imageOffline: '画像を送れませんでした。接続を確認して、もう一度お試しください。', imageLimited: '一度に多くの画像が送られました。少し待ってからもう一度お試しください。',
   imageFailed: '画像を添付できませんでした。もう一度お試しください。',
+  person: '担当者', callPerson: '担当者と話す', callOff: 'アシスタントと続ける',
+  waiting: '担当者をお待ちください。続けてメッセージを送れます。', joined: '{name} が参加しました。', personWrites: '{name} が入力しています …',
 };

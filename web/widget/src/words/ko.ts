@@ -14,4 +14,6 @@ export const words: Words = {
   imageSize: '이미지가 너무 큽니다. {mb}MB까지 첨부할 수 있습니다.', imageCount: '메시지 하나에 이미지는 {n}개까지 첨부할 수 있습니다.',
   imageDamaged: '이미지를 읽을 수 없습니다. 파일이 온전한지 확인해 주세요.', imageOffline: '이미지를 올리지 못했습니다. 연결을 확인하고 다시 시도해 주세요.',
   imageLimited: '이미지를 한꺼번에 많이 올리셨습니다. 잠시 뒤에 다시 시도해 주세요.', imageFailed: '이미지를 첨부하지 못했습니다. 다시 시도해 주세요.',
+  person: '상담원', callPerson: '상담원 연결', callOff: '챗봇과 계속하기',
+  waiting: '상담원을 기다리고 있습니다. 계속 메시지를 쓰실 수 있습니다.', joined: '{name} 님이 참여했습니다.', personWrites: '{name} 님이 쓰고 있습니다 …',
 };

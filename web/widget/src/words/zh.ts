@@ -10,4 +10,6 @@ export const words: Words = {
   gone: '这段内容已不存在。', imageKind: '只能添加 PNG、JPEG、WebP 或 GIF 图片。', imageSize: '图片太大，最多 {mb} MB。',
   imageCount: '每条消息最多添加 {n} 张图片。', imageDamaged: '无法读取这张图片，请确认文件完整。', imageOffline: '图片没有上传成功，请检查网络后重试。',
   imageLimited: '一次上传的图片太多了，请稍候再试。', imageFailed: '未能添加图片，请重试。',
+  person: '客服人员', callPerson: '转接人工', callOff: '继续与助手对话',
+  waiting: '正在等待人工客服，您可以继续发送消息。', joined: '{name} 已加入。', personWrites: '{name} 正在输入 …',
 };

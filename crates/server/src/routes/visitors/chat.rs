@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::error::{self, ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id};
 use crate::routes::chat::{self, Delta, KEEP_ALIVE, Sources};
+use crate::wire::people::HandedOver;
 
 /// What the visitor asks.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,7 +45,8 @@ pub struct QuestionInput {
 ///
 /// The answer comes as server-sent events, each with an `id` that counts from 1: `session`
 /// (`session_id`, `message_id`, `user_message_id`), `sources`, `delta` (`content`), and exactly one
-/// `done` (the message) or `error`. A connection that drops does not stop the answer for 30 s: take
+/// `done` (the message) or `error`. Where a person has the conversation, or takes it over meanwhile,
+/// `done` is no message: its `id` is null and its `ended` `handed_over`. A connection that drops does not stop the answer for 30 s: take
 /// it up again with the call below.
 #[utoipa::path(post, path = "/api/public/chatbot/{slug}/chat", operation_id = "askAsVisitor",
     tag = "Visitors", security(("visitor" = [])),
@@ -201,22 +203,27 @@ fn respond(first: Event, follower: Follower) -> Response {
 }
 
 fn events(first: Event, follower: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold((follower, Some(first)), |(mut follower, first)| async {
-        if let Some(first) = first {
-            return Some((Ok(first), (follower, None)));
-        }
-        let (number, happened) = follower.next().await?;
-        let event = match &*happened {
-            TurnEvent::Sources(sources) => event("sources", number, &Sources { sources }),
-            TurnEvent::Delta(content) => event("delta", number, &Delta { content }),
-            TurnEvent::Done(message) => {
-                let message = VisitorMessage::from((**message).clone());
-                event("done", number, &message)
+    let session = follower.turn.session.id;
+    stream::unfold(
+        (follower, Some(first)),
+        move |(mut follower, first)| async move {
+            if let Some(first) = first {
+                return Some((Ok(first), (follower, None)));
             }
-            TurnEvent::Failed(error) => event("error", number, &told_to_visitors(error)),
-        };
-        Some((Ok(event), (follower, None)))
-    })
+            let (number, happened) = follower.next().await?;
+            let event = match &*happened {
+                TurnEvent::Sources(sources) => event("sources", number, &Sources { sources }),
+                TurnEvent::Delta(content) => event("delta", number, &Delta { content }),
+                TurnEvent::Done(message) => {
+                    let message = VisitorMessage::from((**message).clone());
+                    event("done", number, &message)
+                }
+                TurnEvent::Failed(error) => event("error", number, &told_to_visitors(error)),
+                TurnEvent::HandedOver => event("done", number, &HandedOver::of(session)),
+            };
+            Some((Ok(event), (follower, None)))
+        },
+    )
 }
 
 /// What a visitor is told of a failure. A provider's words are about the organization's account and

@@ -8,6 +8,7 @@ use okra_domain::session::{
     Attachment, CitedSource, Feedback, MAX_COMMENT_CHARS, Message, Rating, SenderType,
 };
 use okra_domain::{Error, ItemId, MessageId, Timestamp};
+use okra_store::sessions::Standing;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use super::Asking;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id, query_value};
+use crate::wire::people::VisitorHandling;
 
 /// Messages of one answer, where none or more are asked for.
 const PAGE: u32 = 50;
@@ -35,6 +37,8 @@ pub struct VisitorMessage {
     sources: Vec<Value>,
     /// What the visitor thought of it.
     feedback: Option<Rating>,
+    /// What the agent is called who wrote it, where one did.
+    agent: Option<String>,
     /// How the answer ended: `complete`, `cancelled` or `failed`; null for the visitor's own.
     ended: Option<String>,
 }
@@ -46,12 +50,17 @@ impl From<Message> for VisitorMessage {
             _ => Vec::new(),
         };
         let ended = message.metadata.get("ended").and_then(Value::as_str);
+        let agent = message.metadata.get("agent");
+        let agent = agent
+            .and_then(|agent| agent.get("name"))
+            .and_then(Value::as_str);
         Self {
             id: message.id.0,
             sender_type: message.sender_type,
             created_at: message.created_at,
             sources: list(&message.metadata),
             feedback: message.feedback.map(|feedback| feedback.rating),
+            agent: agent.map(str::to_owned),
             ended: ended.map(str::to_owned),
             attachments: message.attachments,
             content: message.content,
@@ -66,6 +75,8 @@ pub struct MessagesReply {
     data: Vec<VisitorMessage>,
     /// The id of an answer that is still being written: take it up again.
     running: Option<Uuid>,
+    /// Who answers; null before the first message.
+    handling: Option<VisitorHandling>,
     /// Whether there are older ones, to be asked for with `before`.
     has_more: bool,
 }
@@ -98,15 +109,27 @@ pub async fn list(
         return Ok(JsonBody(MessagesReply {
             data: Vec::new(),
             running: None,
+            handling: None,
             has_more: false,
         }));
     };
     let running = app.engine.live_turn_in(session.id);
     let store = app.engine.store();
+    // The person's name takes a read, where there is a person.
+    let handling = match session.is_human_mode {
+        true => store.standing(&asking.chatbot, session.id).await?,
+        false => Standing {
+            is_human_mode: false,
+            state: session.state,
+            agent: None,
+        },
+    };
+    let handling = VisitorHandling::of(handling, &app.engine, &asking.chatbot);
     let (messages, has_more) = store.messages_before(&session, before, limit).await?;
     Ok(JsonBody(MessagesReply {
         data: messages.into_iter().map(VisitorMessage::from).collect(),
         running: running.map(|turn| turn.message_id.0),
+        handling: Some(handling),
         has_more,
     }))
 }

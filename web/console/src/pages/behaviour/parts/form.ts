@@ -1,5 +1,6 @@
 // A chatbot's behaviour as a form, and back as the change to send.
 
+import type { OfficeHours } from './office';
 import type { ChatbotChange, ChatbotDetails } from '../../../lib/chatbots.svelte';
 
 /** A suggestion while it is edited; `key` stays with it wherever it is moved. */
@@ -22,6 +23,10 @@ export interface Behaviour {
   greeting: string;
   suggestions: Suggestion[];
   asksEmail: boolean;
+  /** Whether visitors may ask for a person. */
+  offersPerson: boolean;
+  /** When people answer; null where no hours are kept. */
+  office: OfficeHours | null;
   usesTools: boolean;
 }
 
@@ -39,6 +44,8 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
     greeting: settings.greeting,
     suggestions: (details.suggestions ?? []).map((text, key) => ({ key, text })),
     asksEmail: settings.isRequestUserInfoEnabled,
+    offersPerson: settings.isHumanHandoverEnabled,
+    office: settings.officeHours ?? null,
     usesTools: settings.isToolEnabled,
   };
 }
@@ -46,7 +53,16 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
 /** What to send for the fields that were changed; an emptied text goes back to its default. */
 export function changeOf(changed: Partial<Behaviour>): ChatbotChange {
   const { name, active, is_public, prompt, model, greeting } = changed;
-  const settings = defined({ prompt, model, fallbackModel: orNull(changed.fallback), greeting, isRequestUserInfoEnabled: changed.asksEmail, isToolEnabled: changed.usesTools });
+  const settings = defined({
+    prompt,
+    model,
+    fallbackModel: orNull(changed.fallback),
+    greeting,
+    isRequestUserInfoEnabled: changed.asksEmail,
+    isHumanHandoverEnabled: changed.offersPerson,
+    officeHours: changed.office,
+    isToolEnabled: changed.usesTools,
+  });
   const personality = defined({ style: orNull(changed.style), tone: orNull(changed.tone) });
   const suggestions = changed.suggestions?.map(({ text }) => text.trim()).filter(Boolean);
   return defined({

@@ -21,6 +21,8 @@ export interface Facts {
   sources: readonly Cited[];
   /** Milliseconds. */
   timings: { retrieval?: number | undefined; first_text?: number | undefined; total?: number | undefined };
+  /** What the agent is called who wrote it. */
+  agent: string | undefined;
   feedback: { rating: 'up' | 'down'; comment?: string | null } | undefined;
 }
 
@@ -30,6 +32,7 @@ export function factsOf({ metadata }: Message): Facts {
   const timings = objectIn(metadata['timings_ms']);
   const feedback = objectIn(metadata['feedback']);
   const { sources, error } = metadata;
+  const agent = objectIn(metadata['agent'])['name'];
   return {
     answeredBy: one('answered_by', ['model', 'qna', 'passage', 'nothing']),
     ended: one('ended', ['complete', 'cancelled', 'failed']),
@@ -37,6 +40,7 @@ export function factsOf({ metadata }: Message): Facts {
     error: typeof error === 'string' ? error : undefined,
     sources: Array.isArray(sources) ? (sources as Cited[]) : [],
     timings: { retrieval: numberIn(timings['retrieval']), first_text: numberIn(timings['first_text']), total: numberIn(timings['total']) },
+    agent: typeof agent === 'string' ? agent : undefined,
     feedback: feedback['rating'] === 'up' || feedback['rating'] === 'down' ? (feedback as unknown as Facts['feedback']) : undefined,
   };
 }

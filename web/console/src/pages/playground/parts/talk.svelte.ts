@@ -101,6 +101,7 @@ export class Talk {
     if (name === 'session') this.#session = told.session_id;
     else if (name === 'sources') this.#change(key, { passages: told.sources });
     else if (name === 'delta') this.#change(key, { answer: turn.answer + told.content });
+    else if (name === 'done' && told.ended === 'handed_over') this.#change(key, { state: 'failed', error: new ApiError('handed_over', 'A person has this conversation: the chatbot says nothing.', 0, []) });
     else if (name === 'done') this.#change(key, { state: 'complete', answer: told.content, facts: factsOf(told) });
     else if (name === 'error') this.#change(key, { state: 'failed', error: new ApiError(told.code, told.error, 0, told.details) });
   }
