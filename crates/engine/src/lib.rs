@@ -25,6 +25,7 @@ mod retrieve;
 pub mod sources;
 mod tokens;
 pub mod upload;
+pub mod webhooks;
 pub mod worker;
 
 use std::path::PathBuf;

@@ -62,6 +62,7 @@ use crate::attachments;
 use crate::budgets::{self, Spending};
 use crate::db::{Row, Tx, params, to_json};
 use crate::events::Change;
+use crate::webhooks::{News, Teller};
 
 /// Which session a turn belongs to.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,7 +138,7 @@ impl Store {
             created_at: now,
         };
         let write = Write::Open {
-            chatbot: chatbot.id,
+            teller: Teller::of(chatbot),
             key: key.clone(),
             message,
             history,
@@ -160,7 +161,7 @@ impl Store {
     ) -> Result<()> {
         let counts = chatbot.models.tokens_a_day.is_some() && answer.tokens_used > 0;
         let write = Write::Finish {
-            chatbot: chatbot.id,
+            teller: Teller::of(chatbot),
             answer: answer.clone(),
             facts,
             spending: counts.then(|| Spending {
@@ -215,14 +216,14 @@ impl Store {
 enum Write {
     /// See [`Store::open_turn`]. The message's session is the one to make where there is none.
     Open {
-        chatbot: ChatbotId,
+        teller: Teller,
         key: SessionKey,
         message: Message,
         history: u32,
     },
     /// See [`Store::finish_turn`].
     Finish {
-        chatbot: ChatbotId,
+        teller: Teller,
         answer: Message,
         facts: AnswerFacts,
         /// What is counted of it, where there is an end to what may be used.
@@ -235,16 +236,16 @@ impl Write {
     async fn apply(&self, tx: &mut Tx) -> Result<Option<OpenTurn>> {
         match self {
             Self::Open {
-                chatbot,
+                teller,
                 key,
                 message,
                 history,
             } => {
-                let turn = open(tx, *chatbot, key, message.clone(), *history).await?;
+                let turn = open(tx, teller, key, message.clone(), *history).await?;
                 Ok(Some(turn))
             }
             Self::Finish {
-                chatbot,
+                teller,
                 answer,
                 facts,
                 spending,
@@ -252,11 +253,11 @@ impl Write {
                 if let Some(spending) = spending {
                     budgets::spend(tx, *spending).await?;
                 }
-                let row = touch!(tx, *chatbot, answer, "platform");
+                let row = touch!(tx, teller.chatbot(), answer, "platform");
                 let platform: String = row.get("platform")?;
                 let of_visitor = platform != PLAYGROUND;
                 let counted = Counted {
-                    chatbot: *chatbot,
+                    chatbot: teller.chatbot(),
                     // Tokens of builders' trials are spent all the same; their questions are no
                     // visitor's.
                     facts: if of_visitor {
@@ -265,7 +266,9 @@ impl Write {
                         AnswerFacts::default()
                     },
                 };
-                insert(tx, answer, Some(counted)).await?;
+                if insert(tx, answer, Some(counted)).await? {
+                    teller.message(tx, &platform, answer).await?;
+                }
                 Ok(None)
             }
         }
@@ -274,18 +277,24 @@ impl Write {
 
 async fn open(
     tx: &mut Tx,
-    chatbot: ChatbotId,
+    teller: &Teller,
     key: &SessionKey,
     mut message: Message,
     history: u32,
 ) -> Result<OpenTurn> {
+    let chatbot = teller.chatbot();
     let new = message.session_id;
+    let mut lead = false;
     let session = match key {
         SessionKey::Visitor {
             platform,
             token,
             profile,
-        } => upsert(tx, chatbot, (platform, token), profile, &message).await?,
+        } => {
+            let visitor = (platform.as_str(), token.as_deref());
+            lead = teller.is_lead(tx, visitor, profile.as_ref()).await?;
+            upsert(tx, chatbot, (platform, token), profile, &message).await?
+        }
         SessionKey::Id(id) => {
             message.session_id = *id;
             read_session(&touch!(tx, chatbot, &message, session_columns!()))?
@@ -301,7 +310,12 @@ async fn open(
         earlier = rows.iter().map(read_earlier).collect::<Result<Vec<_>>>()?;
         earlier.reverse();
     }
-    insert(tx, &message, None).await?;
+    if insert(tx, &message, None).await? {
+        let began = session.id == new;
+        teller
+            .asked(tx, &session, &message, News { began, lead })
+            .await?;
+    }
     let attached = message.attachments.iter().flatten();
     for file in attached.filter_map(|attachment| attachment.file.as_deref()) {
         attachments::keep(tx, chatbot, file).await?;
@@ -361,8 +375,8 @@ struct Counted {
     facts: AnswerFacts,
 }
 
-/// Inserts a message.
-async fn insert(tx: &mut Tx, message: &Message, counted: Option<Counted>) -> Result<()> {
+/// Inserts a message; `false` where it is there already.
+async fn insert(tx: &mut Tx, message: &Message, counted: Option<Counted>) -> Result<bool> {
     let sql = "INSERT INTO messages (id, session_id, sender_type, content, attachments, \
                metadata, model, provider, tokens_used, created_at, chatbot_id, outcome, \
                took_micros, question_id) \
@@ -388,8 +402,7 @@ async fn insert(tx: &mut Tx, message: &Message, counted: Option<Counted>) -> Res
         took.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
         facts.question.map(|question| question.0),
     ];
-    tx.execute(sql, values).await?;
-    Ok(())
+    Ok(tx.execute(sql, values).await? == 1)
 }
 
 fn read_session(row: &Row) -> Result<Session> {

@@ -172,6 +172,7 @@ fn request(input: ChatInput) -> ApiResult<TurnRequest> {
             attachments: attached.filter(|list| !list.is_empty()),
         },
         earlier: messages.into_iter().filter_map(earlier).collect(),
+        own_history: false,
     })
 }
 
