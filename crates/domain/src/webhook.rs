@@ -15,8 +15,9 @@ use crate::{
     ChatbotId, DeliveryId, MessageId, Secret, SessionId, Timestamp, WebhookEventId, WebhookId,
 };
 
+// Words are token trees: a `literal` would reach the derives wrapped, and utoipa would overlook it.
 macro_rules! event_kinds {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal,)*) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $word:tt,)*) => {
         /// What endpoints are told of. A new kind is a line here, and a call where it happens.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
