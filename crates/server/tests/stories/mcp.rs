@@ -81,7 +81,7 @@ async fn the_official_client_lists_searches_and_asks(stage: Stage) {
     assert!(text(&passages[0]["content"]).contains("cold water"));
 
     provider.reply(Script::text("찬물로 헹구세요."));
-    let question = json!({"chatbot": "teapots", "question": "어떻게 헹구나요? Rinse the teapot"});
+    let question = json!({"chatbot": "teapots", "question": "How do I rinse a teapot?"});
     let answered = call(&client, "ask", question).await;
     assert_eq!(data(&answered)["answer"], "찬물로 헹구세요.");
     assert_eq!(data(&answered)["sources"][0]["title"], "Care");
@@ -203,6 +203,7 @@ async fn nobody_is_served_without_a_good_key(stage: Stage) {
     });
     let asks = |client: &crate::support::Client, body: &Value| {
         let client = client.with("accept", "application/json, text/event-stream");
+        let client = client.with("host", "chat.example.com");
         let body = body.clone();
         async move { client.mcp(body).await }
     };

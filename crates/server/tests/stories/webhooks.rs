@@ -111,7 +111,7 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     let (status, body) = answer.unwrap_or((204, ""));
     let status = StatusCode::from_u16(status).expect("a status");
     // To where a redirect would lead, were it followed.
-    ([("location", "/elsewhere")], status, body).into_response()
+    (status, [("location", "/elsewhere")], body).into_response()
 }
 
 /// An endpoint of the organization that is told of these kinds; gives its id and its secret.

@@ -2484,7 +2484,7 @@ export interface components {
          * @description What endpoints are told of. A new kind is a line here, and a call where it happens.
          * @enum {string}
          */
-        EventKind: "MessageCreated" | "ConversationStarted" | "LeadCaptured" | "KnowledgeReady" | "KnowledgeFailed" | "FeedbackCreated";
+        EventKind: "message.created" | "conversation.started" | "lead.captured" | "knowledge.ready" | "knowledge.failed" | "feedback.created";
         /** @description A kind of event. */
         EventType: {
             /** @description What happened. */
