@@ -1,22 +1,19 @@
-//! Webhooks: what endpoints are sent, signed, again where they failed, and as a log.
+//! Webhooks: what endpoints are sent, signed, and as a log. [`failures`] is what becomes of those that do
+//! not take it.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+mod failures;
+mod receiver;
+
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use okra_domain::Timestamp;
+use axum::http::HeaderMap;
 use okra_engine::worker::Step;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
-use crate::support::{Client, Page, Stage, TestApp, keys_of, list, public_bot, said, sorted, text};
+use crate::support::{Client, Page, Stage, list, public_bot, said, text};
+use receiver::{Receiver, deliveries, endpoint, now, of, types};
 
 stories! {
     whatever_happens_is_sent_and_verifies,
@@ -24,129 +21,11 @@ stories! {
     without_endpoints_nothing_is_written,
     an_item_that_cannot_be_read_is_told,
     a_lead_is_told_once_an_address,
-    a_failing_endpoint_is_tried_again_until_it_is_given_up,
-    what_failed_can_be_sent_again,
-    an_endpoint_that_is_gone_is_switched_off,
     a_secret_is_rotated_with_an_overlap,
     a_delivery_outlives_the_server,
     only_addresses_that_may_be_reached_are_taken,
     endpoints_are_their_organizations_own,
     a_test_event_shows_whether_an_endpoint_answers,
-}
-
-/// An address that is sent events.
-struct Receiver {
-    url: String,
-    shared: Arc<Shared>,
-    server: JoinHandle<()>,
-}
-
-#[derive(Default)]
-struct Shared {
-    received: Mutex<Vec<(HeaderMap, Bytes)>>,
-    answers: Mutex<VecDeque<(u16, &'static str)>>,
-}
-
-impl Receiver {
-    async fn start() -> Self {
-        let shared = Arc::new(Shared::default());
-        let router = Router::new().fallback(receive).with_state(shared.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let server = tokio::spawn(async move {
-            // It ends by being aborted; a failed accept shows as a failed test.
-            let _ = axum::serve(listener, router).await;
-        });
-        Self {
-            url: format!("http://{address}/hooks"),
-            shared,
-            server,
-        }
-    }
-
-    /// The application, which may reach this address.
-    async fn app(&self, stage: Stage) -> TestApp {
-        let host = self.url.trim_start_matches("http://");
-        let host = host.trim_end_matches("/hooks");
-        stage.app_with(&[("OKRA_FETCH_ALLOW", host)]).await
-    }
-
-    /// What to answer to the next request that has no answer yet; else it is 204.
-    fn answer(&self, status: u16, body: &'static str) {
-        let mut answers = self.shared.answers.lock().expect("whole");
-        answers.push_back((status, body));
-    }
-
-    /// What came since the last look.
-    fn taken(&self) -> Vec<(HeaderMap, Bytes)> {
-        std::mem::take(&mut *self.shared.received.lock().expect("whole"))
-    }
-
-    /// The events that came since the last look, each of which this secret signed.
-    fn events(&self, secret: &str) -> Vec<Value> {
-        let webhook = Webhook::new(secret).expect("a secret");
-        let taken = self.taken().into_iter();
-        let checked = taken.map(|(headers, body)| {
-            assert_eq!(headers["content-type"], "application/json");
-            webhook
-                .verify(&body, &headers)
-                .expect("the signature is right");
-            let event: Value = serde_json::from_slice(&body).expect("JSON");
-            assert_eq!(keys_of(&event), sorted("type timestamp data"));
-            event
-        });
-        checked.collect()
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    shared.received.lock().expect("whole").push((headers, body));
-    let answer = shared.answers.lock().expect("whole").pop_front();
-    let (status, body) = answer.unwrap_or((204, ""));
-    let status = StatusCode::from_u16(status).expect("a status");
-    // To where a redirect would lead, were it followed.
-    (status, [("location", "/elsewhere")], body).into_response()
-}
-
-/// An endpoint of the organization that is told of these kinds; gives its id and its secret.
-async fn endpoint(app: &TestApp, receiver: &Receiver, events: Value) -> (String, String) {
-    let body = json!({"url": receiver.url, "events": events});
-    let made = app.client.post("/webhooks", body).await.expect(201);
-    let secret = text(&made["secret"]).to_owned();
-    assert!(secret.starts_with("whsec_") && secret.len() > 40);
-    (text(&made["data"]["id"]).to_owned(), secret)
-}
-
-/// Moves the story to the present, by which the reference library judges timestamps.
-fn now(app: &TestApp) {
-    let time = std::time::SystemTime::now();
-    let time = time
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970");
-    let micros = i64::try_from(time.as_micros()).expect("not for long");
-    app.clock.advance(Timestamp(micros).since(app.clock.now()));
-}
-
-async fn deliveries(app: &TestApp, id: &str) -> Vec<Value> {
-    let path = format!("/webhooks/{id}/deliveries?limit=200");
-    list(&app.client.get(&path).await.expect(200)["data"]).clone()
-}
-
-fn types(events: &[Value]) -> Vec<&str> {
-    let mut types: Vec<&str> = events.iter().map(|event| text(&event["type"])).collect();
-    types.sort_unstable();
-    types
-}
-
-fn of<'a>(events: &'a [Value], kind: &str) -> &'a Value {
-    let event = events.iter().find(|event| event["type"] == kind);
-    &event.unwrap_or_else(|| panic!("no {kind}: {events:?}"))["data"]
 }
 
 async fn whatever_happens_is_sent_and_verifies(stage: Stage) {
@@ -347,188 +226,6 @@ async fn a_lead_is_told_once_an_address(stage: Stage) {
         let heard: Vec<Value> = asked(&page).await;
         assert_eq!(heard, expected);
     }
-}
-
-/// The delays between the attempts, in seconds.
-const DELAYS: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
-
-async fn a_failing_endpoint_is_tried_again_until_it_is_given_up(stage: Stage) {
-    let receiver = Receiver::start().await;
-    let app = receiver.app(stage).await;
-    let (id, _) = endpoint(&app, &receiver, json!(["conversation.started"])).await;
-    app.bot("Shop").await.ask("Hello?").await;
-    let mut first = None;
-    for (attempt, delay) in DELAYS.iter().map(Some).chain([None]).enumerate() {
-        let (status, said) = match attempt {
-            0 => (302, ""),
-            1 => (429, "slow down"),
-            _ => (500, "out of order"),
-        };
-        receiver.answer(status, said);
-        app.work().await;
-        let mut taken = receiver.taken();
-        assert_eq!(taken.len(), 1, "attempt {attempt}");
-        let (headers, body) = taken.remove(0);
-        let (id_header, first_body) =
-            first.get_or_insert_with(|| (headers["webhook-id"].clone(), body.clone()));
-        assert_eq!((&headers["webhook-id"], &body), (&*id_header, &*first_body));
-        let delivery = deliveries(&app, &id).await.remove(0);
-        assert_eq!(delivery["attempts"], json!(attempt + 1));
-        assert_eq!(delivery["status"], json!(status));
-        assert!(
-            text(&delivery["error"]).contains(&status.to_string()),
-            "{delivery}"
-        );
-        let expected = if said.is_empty() {
-            Value::Null
-        } else {
-            json!(said)
-        };
-        assert_eq!(delivery["response"], expected);
-        match delay {
-            Some(delay) => {
-                assert_eq!(delivery["state"], "pending");
-                app.clock.advance(Duration::from_secs(delay - 1));
-                assert_eq!(app.step().await, Step::Idle, "not before its time");
-                app.clock.advance(Duration::from_secs(1));
-            }
-            None => {
-                assert_eq!(
-                    (&delivery["state"], &delivery["next_at"]),
-                    (&json!("failed"), &Value::Null)
-                );
-            }
-        }
-    }
-    app.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
-    assert_eq!(app.step().await, Step::Idle, "given up");
-    // The next event takes with it what is older than the log goes back.
-    app.clock.advance(Duration::from_secs(30 * 24 * 60 * 60));
-    app.bot("Other").await.ask("Hello?").await;
-    app.work().await;
-    let log = deliveries(&app, &id).await;
-    assert_eq!(log.len(), 1, "{log:?}");
-    assert_eq!(log[0]["state"], "delivered");
-}
-
-/// An endpoint that gave up three events, and took one.
-async fn given_up(app: &TestApp, receiver: &Receiver) -> (String, String) {
-    let (id, secret) = endpoint(app, receiver, json!(["conversation.started"])).await;
-    let bot = app.bot("Shop").await;
-    bot.ask("Taken").await;
-    app.work().await;
-    assert_eq!(receiver.taken().len(), 1);
-    for question in ["One", "Two", "Three"] {
-        bot.ask(question).await;
-    }
-    for _ in 0..30 {
-        receiver.answer(503, "");
-    }
-    for delay in [0].iter().chain(&DELAYS) {
-        app.clock.advance(Duration::from_secs(*delay));
-        app.work().await;
-    }
-    assert_eq!(receiver.taken().len(), 30);
-    (id, secret)
-}
-
-async fn what_failed_can_be_sent_again(stage: Stage) {
-    let receiver = Receiver::start().await;
-    let app = receiver.app(stage).await;
-    let (id, _) = given_up(&app, &receiver).await;
-    let failed = format!("/webhooks/{id}/deliveries?state=failed");
-    let failed = app.client.get(&failed).await.expect(200);
-    assert_eq!(failed["pagination"]["total"], 3);
-    let one = text(&failed["data"][0]["id"]).to_owned();
-    let replay = format!("/webhooks/{id}/deliveries/{one}/replay");
-    let replayed = app.client.post(&replay, json!({})).await.expect(202);
-    assert_eq!(replayed["data"]["state"], "pending");
-    assert_eq!(replayed["data"]["attempts"], 0);
-    // Twice asked for, it is sent once.
-    app.client.post(&replay, json!({})).await.expect(202);
-    app.work().await;
-    let taken = receiver.taken();
-    assert_eq!(taken.len(), 1);
-    let event = text(&failed["data"][0]["event_id"]);
-    assert_eq!(taken[0].0["webhook-id"], event, "the same id as before");
-
-    let all = format!("/webhooks/{id}/replay");
-    let since = |since: &str| json!({"since": since});
-    let later = app.client.post(&all, since("2030-01-01")).await.expect(202);
-    assert_eq!(later["replayed"], 0);
-    let replayed = app
-        .client
-        .post(&all, since("2025-01-22T04:00:00Z"))
-        .await
-        .expect(202);
-    assert_eq!(replayed["replayed"], 2);
-    app.work().await;
-    assert_eq!(receiver.taken().len(), 2);
-    let log = deliveries(&app, &id).await;
-    assert!(
-        log.iter().all(|delivery| delivery["state"] == "delivered"),
-        "{log:?}"
-    );
-    let again = app.client.post(&all, since("2025-01-01")).await.expect(202);
-    assert_eq!(again["replayed"], 0);
-    // What was delivered may be sent again too.
-    app.client.post(&replay, json!({})).await.expect(202);
-    app.work().await;
-    assert_eq!(receiver.taken().len(), 1);
-    let odd = app.client.post(&all, since("yesterday")).await;
-    odd.refused(400, "invalid_request", "since");
-}
-
-async fn an_endpoint_that_is_gone_is_switched_off(stage: Stage) {
-    let receiver = Receiver::start().await;
-    let app = receiver.app(stage).await;
-    let (id, _) = endpoint(&app, &receiver, json!(["conversation.started"])).await;
-    let bot = app.bot("Shop").await;
-    receiver.answer(500, "");
-    bot.ask("One").await;
-    app.work().await;
-    receiver.answer(410, "gone fishing");
-    bot.ask("Two").await;
-    app.work().await;
-    let path = format!("/webhooks/{id}");
-    let shown = app.client.get(&path).await.expect(200);
-    assert_eq!(shown["data"]["active"], false);
-    assert!(text(&shown["data"]["disabled_reason"]).contains("410"));
-    assert_eq!(receiver.taken().len(), 2);
-    // Nothing more is sent: neither what waited, nor what happens.
-    app.clock.advance(Duration::from_secs(5));
-    bot.ask("Three").await;
-    app.work().await;
-    assert_eq!(receiver.taken().len(), 0);
-    let log = deliveries(&app, &id).await;
-    assert_eq!(log.len(), 2);
-    assert!(
-        log.iter().all(|delivery| delivery["state"] == "failed"),
-        "{log:?}"
-    );
-    let one = text(&log[0]["id"]);
-    for call in [
-        format!("{path}/deliveries/{one}/replay"),
-        format!("{path}/test"),
-    ] {
-        let off = app.client.post(&call, json!({})).await;
-        off.refused(409, "endpoint_off", "");
-    }
-    let on = app
-        .client
-        .patch(&path, json!({"active": true}))
-        .await
-        .expect(200);
-    assert_eq!(on["data"]["disabled_reason"], Value::Null);
-    let since = json!({"since": "2025-01-01"});
-    let replayed = app
-        .client
-        .post(&format!("{path}/replay"), since)
-        .await
-        .expect(202);
-    assert_eq!(replayed["replayed"], 2);
-    app.work().await;
-    assert_eq!(receiver.taken().len(), 2);
 }
 
 async fn a_secret_is_rotated_with_an_overlap(stage: Stage) {
