@@ -17,6 +17,7 @@ mod cargo;
 mod dev;
 mod openapi;
 mod postgres;
+mod python;
 mod serve;
 mod test;
 mod tidy;

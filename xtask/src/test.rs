@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::postgres::{self, Cluster};
-use crate::{cargo, tidy, web};
+use crate::{cargo, python, tidy, web};
 use tally::Tally;
 
 /// What `cargo xtask test --help` prints.
@@ -35,8 +35,12 @@ Postgres: initdb, postgres and pg_ctl are looked for on the PATH and where packa
 Debian's `postgresql` is installed if apt-get is there and we are root or may use sudo without a password. A throw-away
 server is then started on a socket in a temporary folder, without a port, and removed in the end.
 
+OpenAI's own Python package is run against the server too. It is put with `pip` into a folder below target; where that
+cannot be, the run says so.
+
   --no-postgres              leave the tests on Postgres out, and say so
   OKRA_TEST_POSTGRES_URL     use this server instead; its user must be allowed to create databases
+  OKRA_TEST_PYTHON           use this Python, which has the package openai
 ";
 
 const POSTGRES_URL: &str = "OKRA_TEST_POSTGRES_URL";
@@ -325,6 +329,12 @@ fn run_tests(options: &Options, database: Database, tally: &mut Tally) -> Result
             cargo.env(POSTGRES_URL, _cluster.insert(started).url())
         }
     };
+    match python::find_or_make() {
+        Ok(python) => {
+            cargo.env(python::VARIABLE, python);
+        }
+        Err(reason) => println!("NOT TESTING WITH OPENAI'S OWN PACKAGE: {reason}.\n"),
+    }
     let mut child = cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

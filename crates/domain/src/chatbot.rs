@@ -18,6 +18,7 @@ use crate::embedder::{Embedding, Reranker};
 use crate::error::{Error, Result};
 use crate::models::{ModelSettings, TokensUsed};
 use crate::origin::OriginPattern;
+use crate::webhook::EventKinds;
 use crate::{ChatbotId, OrganizationId, Secret, Timestamp};
 
 /// One chatbot, as stored. Obtained only through its organization, so holding one is the right to
@@ -54,6 +55,8 @@ pub struct Chatbot {
     pub models: ModelSettings,
     /// Tokens that its organization used last; counted where there is an end to them.
     pub tokens_used: TokensUsed,
+    /// What its organization has endpoints told of.
+    pub told: EventKinds,
     /// Who turns its texts into vectors.
     pub embedding: Embedding,
     /// Who puts the passages found in order once more; `None`: nobody.
@@ -113,6 +116,7 @@ impl Chatbot {
             openai_api_key: None,
             models: ModelSettings::default(),
             tokens_used: TokensUsed::default(),
+            told: EventKinds::default(),
             embedding: Embedding::default(),
             reranker: None,
             allowed_origins: Vec::new(),

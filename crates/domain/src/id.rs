@@ -72,4 +72,10 @@ ids! {
     EvalId
     /// Names one run of such a set.
     EvalRunId
+    /// Names an endpoint that is sent events.
+    WebhookId
+    /// Names an event that endpoints are sent.
+    WebhookEventId
+    /// Names the sending of one event to one endpoint.
+    DeliveryId
 }

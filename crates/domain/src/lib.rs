@@ -19,12 +19,13 @@ pub mod provider;
 pub mod secret;
 pub mod session;
 pub mod source;
+pub mod webhook;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, ErrorKind, FieldProblem};
 pub use id::{
-    ApiKeyId, CannedReplyId, ChatbotId, EvalId, EvalRunId, ItemId, JobId, LinkId, MessageId,
-    NoteId, OrganizationId, PersonId, SessionId, SourceId,
+    ApiKeyId, CannedReplyId, ChatbotId, DeliveryId, EvalId, EvalRunId, ItemId, JobId, LinkId,
+    MessageId, NoteId, OrganizationId, PersonId, SessionId, SourceId, WebhookEventId, WebhookId,
 };
 pub use page::{Page, PageRequest};
 pub use secret::Secret;

@@ -37,6 +37,8 @@ pub struct TurnRequest {
     pub answer_id: Option<MessageId>,
     /// What the client says was said before; used only where the session holds no history.
     pub earlier: Vec<(SenderType, String)>,
+    /// Whether `earlier` is the history, whatever the session holds.
+    pub own_history: bool,
 }
 
 /// What happens in a turn, in order.
@@ -137,6 +139,8 @@ struct Draft {
     model: Option<String>,
     provider: Option<String>,
     tokens: i64,
+    /// Those of them that the model wrote.
+    written: i64,
     retrieval: Duration,
     first_text: Option<Duration>,
     /// Images of the question that the model was shown.
@@ -187,7 +191,10 @@ impl Engine {
             text: request.message.content.clone(),
             images: if sees { images } else { Vec::new() },
         };
-        let history = self.parts.options.history_messages;
+        let history = match request.own_history {
+            true => 0,
+            false => self.parts.options.history_messages,
+        };
         let store = &self.parts.store;
         let heard = self.hear_takeovers().await?;
         let open = store
@@ -316,6 +323,7 @@ impl Engine {
                 }
                 ChatDelta::Done { usage, model, .. } => {
                     draft.tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
+                    draft.written = i64::from(usage.output_tokens);
                     draft.model = model.map(storable).or(draft.model.take());
                     return Ok(());
                 }
@@ -466,6 +474,9 @@ fn metadata(
             "total": millis(turn.started.elapsed()),
         }),
     );
+    if draft.tokens > 0 {
+        metadata.insert("completion_tokens".to_owned(), json!(draft.written));
+    }
     if turn.images_sent > 0 {
         let images = json!({"sent": turn.images_sent, "seen": draft.images_seen});
         metadata.insert("images".to_owned(), images);

@@ -11,6 +11,7 @@ mod address;
 mod error;
 mod gateway;
 mod guard;
+mod post;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use address::is_public;
 pub use error::{FetchError, FetchErrorKind};
 pub(crate) use gateway::Gateway;
 use guard::Guard;
+pub(crate) use post::{Post, Posted};
 
 /// The longest address that is followed, in bytes.
 const MAX_URL: usize = 8 * 1024;

@@ -28,6 +28,7 @@ pub mod sources;
 pub mod summary;
 mod tokens;
 pub mod upload;
+pub mod webhooks;
 pub mod worker;
 
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use okra_domain::error::Result;
 use okra_domain::{Error, ErrorKind, ItemId};
 use okra_store::blobs;
 use okra_store::crash::{self, Point};
-use okra_store::jobs::{Job, Task};
+use okra_store::jobs::{Job, Lane, Task};
 
 use crate::Engine;
 use crate::ingest::IngestError;
@@ -40,21 +40,30 @@ pub enum Step {
     Dropped,
 }
 
+/// Workers that do nothing but send events to endpoints: each waits for a stranger's server.
+const SENDERS: usize = 4;
+
 /// Runs jobs of one engine.
 pub struct Worker {
     engine: Arc<Engine>,
+    lane: Lane,
 }
 
 impl Worker {
-    /// A worker at rest.
+    /// A worker at rest, which takes every job.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+        let lane = Lane::Any;
+        Self { engine, lane }
     }
 
-    /// Starts `count` workers, which run until the engine is shut down.
+    /// Starts `count` workers, and those that send events, which run until the engine is shut down.
     pub fn spawn(engine: &Arc<Engine>, count: usize) {
-        for _ in 0..count {
-            let worker = Self::new(engine.clone());
+        let workers = std::iter::repeat_n(Lane::Work, count);
+        for lane in workers.chain([Lane::Deliveries; SENDERS]) {
+            let worker = Self {
+                engine: engine.clone(),
+                lane,
+            };
             engine.running.spawn(async move { worker.run().await });
         }
     }
@@ -79,7 +88,7 @@ impl Worker {
 
     /// Takes the next due job and works it off.
     pub async fn run_one(&self) -> Result<Step> {
-        let Some(job) = self.engine.store().lease_job(LEASE).await? else {
+        let Some(job) = self.engine.store().lease_job_in(self.lane, LEASE).await? else {
             return Ok(Step::Idle);
         };
         tokio::select! {
@@ -137,11 +146,15 @@ impl Worker {
             Task::Ingest(item) => self.ingest(job, *item).await?,
             Task::Sync(source) => self.engine.sync_step(job, *source).await?,
             Task::Embed => self.reembed(job).await?,
+            Task::Announce(event) => self.engine.announce(job, *event).await?,
+            Task::Deliver(delivery) => self.engine.deliver(job, *delivery).await?,
         };
         let name = match job.task {
             Task::Ingest(_) => "ingest",
             Task::Sync(_) => "sync",
             Task::Embed => "embed",
+            Task::Announce(_) => "webhook_event",
+            Task::Deliver(_) => "webhook",
             Task::DeleteBlobs(_) => "delete_blobs",
         };
         let outcome = format!("{step:?}").to_lowercase();

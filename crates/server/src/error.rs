@@ -46,7 +46,7 @@ impl From<Error> for ApiError {
 }
 
 /// The status and the code of a kind.
-fn status(kind: ErrorKind) -> (StatusCode, &'static str) {
+pub fn status(kind: ErrorKind) -> (StatusCode, &'static str) {
     match kind {
         ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "invalid_request"),
         ErrorKind::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
@@ -109,10 +109,15 @@ impl IntoResponse for ApiError {
         let kind = self.0.kind;
         let (status, _) = status(kind);
         let mut response = (status, Json(body(&self.0))).into_response();
-        if let ErrorKind::RateLimited(wait) = kind {
-            let seconds = HeaderValue::from(wait.as_secs().max(1));
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
+        say_when(kind, &mut response);
         response
+    }
+}
+
+/// Says in a header when to try again, where that is known.
+pub fn say_when(kind: ErrorKind, response: &mut Response) {
+    if let ErrorKind::RateLimited(wait) = kind {
+        let seconds = HeaderValue::from(wait.as_secs().max(1));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
 }

@@ -33,7 +33,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
-fn expect_json(headers: &HeaderMap) -> ApiResult<()> {
+/// Fails where the body says that it is something else.
+pub fn expect_json(headers: &HeaderMap) -> ApiResult<()> {
     let media_type = media_type(headers);
     if media_type.is_empty() || media_type == "application/json" || media_type.ends_with("+json") {
         return Ok(());

@@ -15,6 +15,7 @@ pub mod error;
 pub mod input;
 pub mod limits;
 pub mod mail;
+mod mcp;
 mod origin;
 mod page;
 mod picture;

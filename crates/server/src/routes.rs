@@ -15,6 +15,7 @@ mod health;
 mod inbox;
 mod keys;
 pub mod knowledge;
+mod openai;
 mod organization;
 mod overview;
 mod pages;
@@ -26,11 +27,12 @@ mod retrieval;
 mod sources;
 mod usage;
 mod visitors;
+mod webhooks;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router, middleware};
 use okra_domain::{Error, ErrorKind};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -44,6 +46,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::assets;
 use crate::error::{ApiError, ErrorBody};
+use crate::mcp;
 use crate::telemetry;
 
 #[derive(OpenApi)]
@@ -60,7 +63,9 @@ use crate::telemetry;
         (name = "Knowledge", description = "Feed a chatbot, and see what it finds."),
         (name = "Visitors", description = "What the widget and the hosted page call, without an API key."),
         (name = "Conversations", description = "Ask a chatbot, and read what was said."),
+        (name = "OpenAI", description = "What OpenAI's clients call, with a chatbot's slug as the model."),
         (name = "Organization", description = "Its people and keys, what goes on, and how it stands."),
+        (name = "Webhooks", description = "Have what happens sent to addresses of your own, signed as Standard Webhooks has it."),
         (name = "Accounts", description = "What Okra's own pages call: signing in, links, passwords."),
     ),
     components(schemas(crate::error::ErrorBody, crate::error::FieldProblemBody)),
@@ -151,6 +156,22 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(embedders::show, embedders::set, embedders::delete))
         .routes(routes!(embedders::list))
         .routes(routes!(usage::show))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries::test))
+        .routes(routes!(webhooks::deliveries::list))
+        .routes(routes!(webhooks::deliveries::show))
+        .routes(routes!(webhooks::deliveries::replay))
+        .routes(routes!(webhooks::deliveries::replay_failed))
+}
+
+/// OpenAI's API, with its description.
+fn openai() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(openai::complete))
+        .routes(routes!(openai::models))
+        .routes(routes!(openai::model))
 }
 
 /// What visitors' browsers call, with its description.
@@ -184,7 +205,8 @@ fn accounts() -> OpenApiRouter<App> {
 
 /// The API's description, as `openapi.json` holds it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut spec = external().merge(public()).merge(accounts()).into_openapi();
+    let spec = external().merge(openai()).merge(public());
+    let mut spec = spec.merge(accounts()).into_openapi();
     spec.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let components = spec.components.get_or_insert_default();
     let header = ApiKey::Header(ApiKeyValue::new("x-api-key"));
@@ -218,6 +240,10 @@ pub fn router(app: App) -> Router {
         .expose_headers([telemetry::REQUEST_ID, axum::http::header::RETRY_AFTER]);
     let (external, _) = external().merge(public()).split_for_parts();
     let (accounts, _) = accounts().split_for_parts();
+    let (openai, _) = openai().split_for_parts();
+    let openai = openai
+        .route("/v1/{*rest}", any(openai::unknown_path))
+        .method_not_allowed_fallback(openai::unknown_method);
     let no_store = HeaderValue::from_static("no-store");
     Router::new()
         // Developers and their clients.
@@ -226,8 +252,10 @@ pub fn router(app: App) -> Router {
         .merge(
             external
                 .method_not_allowed_fallback(unknown_method)
-                .layer(cors),
+                .layer(cors.clone()),
         )
+        .merge(openai.layer(cors.clone()))
+        .merge(mcp::router(&app).layer(cors))
         // People, from Okra's own pages: other sites have no business here, so there is no CORS.
         .merge(accounts.layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, no_store)))
         .route("/openapi.json", get(health::openapi))

@@ -405,7 +405,8 @@ pub struct MessageBody {
     /// How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
     /// `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
     /// `timings_ms`, `images` (how many came with the question, and how many of them the model was
-    /// shown), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
+    /// shown), `completion_tokens` (those of `tokens_used` that the model wrote), and `feedback` where the
+    /// visitor gave one. Of an agent's: `agent` (`id`, `name`).
     pub metadata: Map<String, Value>,
     /// Always false: kept for clients of the contract.
     pub migrated_data: bool,

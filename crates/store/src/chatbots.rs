@@ -5,7 +5,9 @@ mod duplicate;
 
 use okra_domain::chatbot::{Chatbot, slug_candidates};
 use okra_domain::error::Result;
-use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Page, PageRequest, Secret};
+use okra_domain::{
+    ChatbotId, Error, ErrorKind, OrganizationId, Page, PageRequest, Secret, Timestamp,
+};
 
 use uuid::Uuid;
 
@@ -18,6 +20,7 @@ use crate::embedders;
 use crate::jobs;
 use crate::providers;
 use crate::sealing::{Sealer, Spot};
+use crate::webhooks;
 
 pub use arrival::{ArrivingItem, Belongings};
 
@@ -28,6 +31,19 @@ pub enum SlugChoice {
     Derived,
     /// The caller chose it.
     Chosen,
+}
+
+/// A chatbot as far as a list needs it that other programs read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedChatbot {
+    /// Its public short name.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// How many numbered slugs are tried before giving up.
@@ -45,6 +61,8 @@ macro_rules! select {
              WHERE t.organization_id = chatbots.organization_id) AS tokens_day, \
              (SELECT t.tokens FROM organization_tokens t \
              WHERE t.organization_id = chatbots.organization_id) AS tokens_used, \
+             (SELECT o.webhooks FROM organizations o \
+             WHERE o.id = chatbots.organization_id) AS organization_webhooks, \
              embedder, serving_space, serving_embedder, reranker, \
              (SELECT o.embedder FROM organizations o \
              WHERE o.id = chatbots.organization_id) AS organization_embedder \
@@ -112,6 +130,37 @@ impl Store {
             .map(|row| read(row, &self.sealer))
             .collect::<Result<_>>()?;
         Ok(page.of(entries, total))
+    }
+
+    /// The organization's chatbot of this slug.
+    pub async fn chatbot_by_slug(
+        &self,
+        organization: OrganizationId,
+        slug: &str,
+    ) -> Result<Option<Chatbot>> {
+        let sql = select!("WHERE slug = $1 AND organization_id = $2");
+        let values = params![slug, organization.0];
+        let row = self.db.fetch_optional(sql, values).await?;
+        row.map(|row| read(&row, &self.sealer)).transpose()
+    }
+
+    /// Those of the organization's chatbots that are switched on, oldest first.
+    pub async fn listed_chatbots(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Vec<ListedChatbot>> {
+        let sql = "SELECT slug, name, description, created_at FROM chatbots \
+                   WHERE organization_id = $1 AND active ORDER BY created_at, id";
+        let rows = self.db.fetch_all(sql, params![organization.0]).await?;
+        let listed = |row: &Row| {
+            Ok(ListedChatbot {
+                slug: row.get("slug")?,
+                name: row.get("name")?,
+                description: row.get("description")?,
+                created_at: row.time("created_at")?,
+            })
+        };
+        rows.iter().map(listed).collect()
     }
 
     /// The chatbot that visitors know by this slug, in any organization, unless it is switched off.
@@ -309,6 +358,7 @@ fn read(row: &Row, sealer: &Sealer) -> Result<Chatbot> {
         openai_api_key: secret("openai_api_key")?,
         models: providers::read(row, sealer)?,
         tokens_used: budgets::read(row)?,
+        told: webhooks::read_told(row)?,
         embedding: embedders::read_embedding(row, sealer)?,
         reranker: embedders::reranker(row, sealer)?,
         allowed_origins: row.json("allowed_origins")?,

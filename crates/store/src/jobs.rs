@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::{ChatbotId, Error, ItemId, JobId, OrganizationId, SourceId, Timestamp};
+use okra_domain::{
+    ChatbotId, DeliveryId, Error, ItemId, JobId, OrganizationId, SourceId, Timestamp,
+    WebhookEventId,
+};
 use uuid::Uuid;
 
 use crate::Store;
@@ -26,7 +29,26 @@ pub enum Task {
     Embed,
     /// Delete the blob, or every blob in the folder, at this path.
     DeleteBlobs(String),
+    /// Find the endpoints that are told of an event.
+    Announce(WebhookEventId),
+    /// Send an event to an endpoint.
+    Deliver(DeliveryId),
 }
+
+/// Which jobs a worker takes. What is sent waits for strangers' servers, so it has workers of its own:
+/// none that is slow keeps a document waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// All.
+    Any,
+    /// All but [`Task::Deliver`].
+    Work,
+    /// [`Task::Deliver`] alone.
+    Deliveries,
+}
+
+/// The chatbot of jobs that are no chatbot's: they outlive every one.
+pub(crate) const NO_CHATBOT: ChatbotId = ChatbotId(Uuid::nil());
 
 /// A job, leased to whoever holds this.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +66,24 @@ pub struct Job {
     pub(crate) lease: Uuid,
 }
 
+macro_rules! due {
+    ($lane:literal) => {
+        concat!(
+            "SELECT COUNT(*) AS count FROM jobs WHERE run_at <= $1 \
+             AND (lease_until IS NULL OR lease_until <= $1)",
+            $lane
+        )
+    };
+}
+
 macro_rules! claim {
-    ($lock:literal) => {
+    ($lane:literal, $lock:literal) => {
         concat!(
             "UPDATE jobs SET lease = $1, lease_until = $2, attempts = attempts + 1 WHERE id = \
              (SELECT id FROM jobs WHERE run_at <= $3 AND (lease_until IS NULL OR lease_until <= \
-             $3) ORDER BY run_at, id LIMIT 1",
+             $3)",
+            $lane,
+            " ORDER BY run_at, id LIMIT 1",
             $lock,
             ") RETURNING id, kind, organization_id, chatbot_id, item_id, source_id, path, attempts, \
              lease"
@@ -60,17 +94,29 @@ macro_rules! claim {
 impl Store {
     /// Takes the longest-due job for `lease_for`; `None` where nothing is due.
     pub async fn lease_job(&self, lease_for: Duration) -> Result<Option<Job>> {
+        self.lease_job_in(Lane::Any, lease_for).await
+    }
+
+    /// Takes the longest-due job of a lane for `lease_for`; `None` where nothing is due.
+    pub async fn lease_job_in(&self, lane: Lane, lease_for: Duration) -> Result<Option<Job>> {
         let now = self.clock.now();
         // Idle workers look often; looking alone should not take the database's write lock.
-        let due = "SELECT COUNT(*) AS count FROM jobs WHERE run_at <= $1 \
-                   AND (lease_until IS NULL OR lease_until <= $1)";
+        let due = match lane {
+            Lane::Any => due!(""),
+            Lane::Work => due!(" AND kind <> 'webhook'"),
+            Lane::Deliveries => due!(" AND kind = 'webhook'"),
+        };
         if self.db.count(due, params![now]).await? == 0 {
             return Ok(None);
         }
         let mut tx = self.db.begin().await?;
-        let sql = match tx.is_postgres() {
-            true => claim!(" FOR UPDATE SKIP LOCKED"),
-            false => claim!(""),
+        let sql = match (lane, tx.is_postgres()) {
+            (Lane::Any, true) => claim!("", " FOR UPDATE SKIP LOCKED"),
+            (Lane::Any, false) => claim!("", ""),
+            (Lane::Work, true) => claim!(" AND kind <> 'webhook'", " FOR UPDATE SKIP LOCKED"),
+            (Lane::Work, false) => claim!(" AND kind <> 'webhook'", ""),
+            (Lane::Deliveries, true) => claim!(" AND kind = 'webhook'", " FOR UPDATE SKIP LOCKED"),
+            (Lane::Deliveries, false) => claim!(" AND kind = 'webhook'", ""),
         };
         let values = params![Uuid::new_v4(), now.after(lease_for), now];
         let row = tx.fetch_optional(sql, values).await?;
@@ -212,6 +258,44 @@ pub(crate) async fn embed(tx: &mut Tx, owner: Owner, now: Timestamp) -> Result<u
     tx.execute(sql, values).await
 }
 
+/// Asks for an event's endpoints to be found; the job has the event's id.
+pub(crate) async fn announce(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    event: WebhookEventId,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, attempts, run_at, \
+               created_at) VALUES ($1, 'webhook_event', $2, $3, 0, $4, $4)";
+    let values = params![event.0, organization.0, NO_CHATBOT.0, now];
+    tx.execute(sql, values).await.map(|_| ())
+}
+
+/// Asks for a delivery to be sent at once with all its attempts; the job has the delivery's id. One that
+/// waits or is under way is replaced.
+pub(crate) async fn deliver(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    delivery: DeliveryId,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, attempts, run_at, \
+               created_at) VALUES ($1, 'webhook', $2, $3, 0, $4, $4) \
+               ON CONFLICT (id) DO UPDATE SET attempts = 0, run_at = excluded.run_at, \
+               lease = NULL, lease_until = NULL";
+    let values = params![delivery.0, organization.0, NO_CHATBOT.0, now];
+    tx.execute(sql, values).await.map(|_| ())
+}
+
+/// Gives a job back inside the caller's transaction, to be begun again at a time; `false` where its lease
+/// was lost.
+pub(crate) async fn again(tx: &mut Tx, job: &Job, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_at = $1 \
+               WHERE id = $2 AND lease = $3";
+    let values = params![at, job.id.0, job.lease];
+    Ok(tx.execute(sql, values).await? == 1)
+}
+
 /// Whose a job is.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
@@ -225,6 +309,10 @@ impl Owner {
             organization,
             chatbot,
         }
+    }
+
+    pub(crate) fn organization(self) -> OrganizationId {
+        self.organization
     }
 
     pub(crate) fn chatbot(self) -> ChatbotId {
@@ -315,6 +403,8 @@ fn read(row: &Row) -> Result<Job> {
             }
         },
         ("embed", _) => Task::Embed,
+        ("webhook_event", _) => Task::Announce(WebhookEventId(row.get("id")?)),
+        ("webhook", _) => Task::Deliver(DeliveryId(row.get("id")?)),
         ("delete_blobs", _) => Task::DeleteBlobs(row.get("path")?),
         (other, _) => {
             let what = format!("no job is of kind {other:?}");

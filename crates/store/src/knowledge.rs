@@ -23,6 +23,7 @@ use std::sync::LazyLock;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::knowledge::{Chunk, FoundChunk, Item, ItemStatus, Source};
+use okra_domain::webhook::{self, EventKind};
 use okra_domain::{ChatbotId, Error, ItemId, OrganizationId, SourceId, Timestamp};
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ use crate::crash::{self, Point};
 use crate::db::{Param, Row, Tx, params, to_json};
 use crate::events::Change;
 use crate::jobs::{self, Job, Owner};
+use crate::webhooks::Teller;
 
 /// What became of an item that was to be added.
 #[derive(Debug, Clone, PartialEq)]
@@ -271,7 +273,8 @@ impl Store {
         if row.map(|row| row.get::<i64>("count")).transpose()? == Some(1) {
             jobs::embed(tx, job.into(), now).await?;
         }
-        note_change(tx, job.chatbot_id, id).await
+        note_change(tx, job.chatbot_id, id).await?;
+        tell_endpoints(tx, job, id, (EventKind::KnowledgeReady, now)).await
     }
 
     /// Marks an item as failed, with the reason for the person who added it, and ends its job.
@@ -287,6 +290,7 @@ impl Store {
                    WHERE id = $3 AND chatbot_id = $4";
         let values = params![reason, now, id.0, job.chatbot_id.0];
         tx.execute(sql, values).await?;
+        tell_endpoints(&mut tx, job, id, (EventKind::KnowledgeFailed, now)).await?;
         tx.commit().await?;
         self.tell_item(job.organization_id, job.chatbot_id, id);
         Ok(true)
@@ -374,6 +378,28 @@ impl Store {
     pub async fn item_chunks(&self, chatbot: &Chatbot, id: ItemId) -> Result<Vec<Chunk>> {
         Ok(self.indexed_item(chatbot, id).await?.chunks)
     }
+}
+
+/// Tells endpoints of what became of an item.
+async fn tell_endpoints(
+    tx: &mut Tx,
+    job: &Job,
+    id: ItemId,
+    (kind, at): (EventKind, Timestamp),
+) -> Result<()> {
+    let teller = Teller::of_owner(tx, job.into()).await?;
+    if !teller.tells(kind) {
+        return Ok(());
+    }
+    let sql = select!("WHERE id = $1 AND chatbot_id = $2");
+    let values = params![id.0, job.chatbot_id.0];
+    let Some(row) = tx.fetch_optional(sql, values).await? else {
+        return Ok(());
+    };
+    let item = read(&row)?;
+    teller
+        .tell(tx, kind, at, || webhook::item_data(&item))
+        .await
 }
 
 pub(crate) async fn lock_chatbot(tx: &mut Tx, chatbot: ChatbotId) -> Result<()> {

@@ -31,6 +31,7 @@ pub mod sources;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod usage;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ use okra_domain::Clock;
 use okra_domain::error::Result;
 
 pub use accounts::KnownKey;
-pub use chatbots::{ArrivingItem, Belongings, SlugChoice};
+pub use chatbots::{ArrivingItem, Belongings, ListedChatbot, SlugChoice};
 
 use blobs::Blobs;
 use db::{Db, params};

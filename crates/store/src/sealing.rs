@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use okra_domain::error::Result;
-use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret};
+use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret, WebhookId};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
@@ -151,6 +151,11 @@ impl Spot {
     /// A key that an organization's row sends to this address.
     pub fn organization_endpoint(id: OrganizationId, base_url: &str) -> Self {
         Self(format!("organization {} to {base_url}", id.0))
+    }
+
+    /// A secret that signs what an endpoint at this address is sent.
+    pub fn webhook(id: WebhookId, url: &str) -> Self {
+        Self(format!("webhook {} to {url}", id.0))
     }
 
     /// A secret of the server's, by its name.

@@ -46,6 +46,7 @@ use crate::Store;
 use crate::budgets::Spending;
 use crate::db::{Row, params};
 use crate::events::Change;
+use crate::webhooks::Teller;
 
 /// Which session a turn belongs to.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,7 +122,7 @@ impl Store {
             created_at: now,
         };
         let write = Write::Open {
-            chatbot: chatbot.id,
+            teller: Teller::of(chatbot),
             key: key.clone(),
             message,
             history,
@@ -145,7 +146,7 @@ impl Store {
     ) -> Result<bool> {
         let counts = chatbot.models.tokens_a_day.is_some() && answer.tokens_used > 0;
         let write = Write::Finish {
-            chatbot: chatbot.id,
+            teller: Teller::of(chatbot),
             answer: answer.clone(),
             facts,
             spending: counts.then(|| Spending {

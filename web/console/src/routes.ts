@@ -35,6 +35,8 @@ export const PATHS = {
   people: '/settings/people',
   keys: '/settings/keys',
   providers: '/settings/providers',
+  webhooks: '/settings/webhooks',
+  webhook: '/settings/webhooks/:webhook',
   usage: '/settings/usage',
 } as const;
 
@@ -91,12 +93,14 @@ export const PAGES: Partial<Record<PageName, Page>> = {
   people: { file: 'settings/People', frame: 'settings' },
   keys: { file: 'settings/Keys', frame: 'settings', least: 'admin' },
   providers: { file: 'settings/Providers', frame: 'settings', least: 'admin' },
+  webhooks: { file: 'webhooks/Webhooks', frame: 'settings', least: 'admin' },
+  webhook: { file: 'webhooks/Webhook', frame: 'settings', least: 'admin' },
   usage: { file: 'settings/Usage', frame: 'settings' },
 };
 
 /** The tabs of a chatbot and of the settings, in their order. */
 export const CHATBOT_TABS = ['knowledge', 'evals', 'playground', 'behaviour', 'search', 'appearance', 'voice', 'deploy', 'conversations'] as const;
-export const SETTINGS_TABS = ['organization', 'people', 'keys', 'providers', 'usage'] as const;
+export const SETTINGS_TABS = ['organization', 'people', 'keys', 'webhooks', 'providers', 'usage'] as const;
 
 // Each file says for itself which properties it takes: a chatbot's pages take one more than the others.
 type Loader = () => Promise<{ default: Component<any> }>;

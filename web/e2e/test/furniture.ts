@@ -63,7 +63,16 @@ export async function furnish(stage: Stage): Promise<Furniture> {
   const { link } = await stage.api('POST', '/people', { email: 'lee@example.com', role: 'agent' });
   const source = await site(stage, bot.id);
   await unread(stage, bot.id);
-  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id, source, eval: evaluated }, bot: bot.id, slug: bot.slug, link };
+  const webhook = await listener(stage);
+  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id, source, eval: evaluated, webhook }, bot: bot.id, slug: bot.slug, link };
+}
+
+/** A webhook whose address nobody has, with something in its log. */
+async function listener(stage: Stage): Promise<string> {
+  const events = ['conversation.started', 'lead.captured'];
+  const { data } = await stage.api('POST', '/webhooks', { url: 'https://hooks.invalid/okra', description: 'Our customer list', events });
+  await stage.api('POST', `/webhooks/${data.id}/test`, {});
+  return data.id;
 }
 
 /** A site that was read, with a page that is not there. */

@@ -26,6 +26,7 @@ pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Resul
             attachments: None,
         },
         earlier: Vec::new(),
+        own_history: false,
     };
     let mut turn = engine.begin_turn(&chatbot, request).await?;
     let mut sources = Vec::new();

@@ -174,6 +174,7 @@ fn request(input: ChatInput) -> ApiResult<TurnRequest> {
             attachments: attached(&format!("{field}.attachments"), asked.attachments)?,
         },
         earlier: messages.into_iter().filter_map(earlier).collect(),
+        own_history: false,
     })
 }
 

@@ -134,7 +134,8 @@ pub enum EventBody {
 /// `typing` while someone writes, who is to be shown so for some seconds. An event says
 /// how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
 /// that events were missed: read anew what is shown. So does every connection: the stream ends
-/// after ten minutes, or with the server, and is to be opened again.
+/// after ten minutes, or with the server, and is to be opened again. Nothing is kept for who is away, so
+/// events have no ids and `Last-Event-ID` means nothing; webhooks are for what must not be missed.
 #[utoipa::path(get, path = "/api/external/events",
     operation_id = "watchEvents", tag = "Organization",
     responses((status = 200, body = EventBody, content_type = "text/event-stream"),

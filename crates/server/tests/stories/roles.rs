@@ -54,7 +54,8 @@ fn every_call_is_in_the_table_and_says_how_it_is_opened() {
                 .unwrap_or_else(|| panic!("{call} is missing"));
             let session = schemes.contains("session");
             let key = schemes.contains("api_key") && schemes.contains("bearer");
-            match path.starts_with("/api/external/") {
+            let of_programs = ["/api/external/", "/v1/"];
+            match of_programs.iter().any(|it| path.starts_with(it)) {
                 true => assert!(session && (key || !marks[5]), "{call}: {schemes}"),
                 false => assert!(!key, "{call}: {schemes}"),
             }

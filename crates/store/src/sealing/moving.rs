@@ -2,7 +2,7 @@
 //! clear, and those that another of the keys sealed. One transaction: all of them, or none.
 
 use okra_domain::error::Result;
-use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret, Timestamp};
+use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret, Timestamp, WebhookId};
 use serde_json::Value;
 
 use super::{MasterKeys, Sealer, Spot};
@@ -113,6 +113,10 @@ impl Mover<'_> {
         for row in tx.fetch_all(sql, params![]).await? {
             self.move_organization(tx, &row).await?;
         }
+        let sql = "SELECT id, url, secret, previous_secret FROM webhook_endpoints";
+        for row in tx.fetch_all(sql, params![]).await? {
+            self.move_webhook(tx, &row).await?;
+        }
         let sql = "SELECT name, value FROM server_secrets";
         for row in tx.fetch_all(sql, params![]).await? {
             let (name, value): (String, String) = (row.get("name")?, row.get("value")?);
@@ -145,6 +149,18 @@ impl Mover<'_> {
             endpoint("serving_embedder")?,
             endpoint("reranker")?,
             id.0
+        ];
+        tx.execute(sql, values).await.map(|_| ())
+    }
+
+    async fn move_webhook(&self, tx: &mut Tx, row: &Row) -> Result<()> {
+        let id = WebhookId(row.get("id")?);
+        let spot = Spot::webhook(id, &row.get::<String>("url")?);
+        let sql = "UPDATE webhook_endpoints SET secret = $1, previous_secret = $2 WHERE id = $3";
+        let values = params![
+            self.moved(&row.get::<String>("secret")?, &spot)?,
+            self.moved_some(row.get("previous_secret")?, &spot)?,
+            id.0,
         ];
         tx.execute(sql, values).await.map(|_| ())
     }

@@ -4,14 +4,16 @@
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::handling::Handling;
-use okra_domain::session::{Attachment, Message, SenderType, Session, SessionState};
-use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, PersonId, SessionId};
+use okra_domain::session::{Attachment, Message, PLAYGROUND, SenderType, Session, SessionState};
+use okra_domain::webhook::{self, EventKind};
+use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, PersonId, SessionId, Timestamp};
 use serde_json::{Map, json};
 
 use super::{read_message, read_session, write};
 use crate::Store;
 use crate::db::{Tx, params};
 use crate::events::Change;
+use crate::webhooks::Teller;
 
 /// What a person writes for the organization.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +85,7 @@ impl Store {
         if next == before.handling() {
             return Ok((before, false));
         }
-        let session = settle(&mut tx, chatbot, &before, next).await?;
+        let session = settle(&mut tx, chatbot, &before, next, self.clock.now()).await?;
         tx.commit().await?;
         self.tell_handled(chatbot, &session);
         Ok((session, next.takes_over(before.handling())))
@@ -116,8 +118,10 @@ impl Store {
         let next = before.handling().answered(author_of(&message));
         let session = match next == before.handling() {
             true => before.clone(),
-            false => settle(&mut tx, chatbot, &before, next).await?,
+            false => settle(&mut tx, chatbot, &before, next, message.created_at).await?,
         };
+        let teller = Teller::of(chatbot);
+        teller.message(&mut tx, &session.platform, &message).await?;
         tx.commit().await?;
         let organization = chatbot.organization_id;
         let change = Change::Agent(chatbot.id, id, message.id);
@@ -194,12 +198,13 @@ async fn locked(tx: &mut Tx, chatbot: &Chatbot, id: SessionId) -> Result<Session
     read_session(&row.ok_or_else(|| Error::not_found("conversation"))?)
 }
 
-/// Writes who answers; the count goes up where it is taken from the chatbot.
+/// Writes who answers, and tells of it; the count goes up where it is taken from the chatbot.
 async fn settle(
     tx: &mut Tx,
     chatbot: &Chatbot,
     before: &Session,
     next: Handling,
+    now: Timestamp,
 ) -> Result<Session> {
     if let Some(person) = next.assignee.filter(|it| before.assignee != Some(*it)) {
         let sql = "SELECT COUNT(*) AS count FROM memberships \
@@ -225,10 +230,24 @@ async fn settle(
         before.id.0,
     ];
     let row = tx.fetch_optional(sql, values).await?;
-    read_session(&row.ok_or_else(|| Error::not_found("conversation"))?)
+    let session = read_session(&row.ok_or_else(|| Error::not_found("conversation"))?)?;
+    let resolved = SessionState::Resolved;
+    for (kind, happened) in [
+        (EventKind::ConversationTakenOver, took == 1),
+        (
+            EventKind::ConversationResolved,
+            next.state == resolved && before.state != resolved,
+        ),
+    ] {
+        if happened && session.platform != PLAYGROUND {
+            let data = || webhook::session_data(&session);
+            Teller::of(chatbot).tell(tx, kind, now, data).await?;
+        }
+    }
+    Ok(session)
 }
 
-fn written(said: AgentMessage, session_id: SessionId, now: okra_domain::Timestamp) -> Message {
+fn written(said: AgentMessage, session_id: SessionId, now: Timestamp) -> Message {
     let agent = json!({"id": said.author, "name": said.name});
     Message {
         id: said.id.unwrap_or_else(MessageId::new),

@@ -3,12 +3,14 @@
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::session::{Feedback, Message, Session};
+use okra_domain::webhook::{self, EventKind};
 use okra_domain::{Error, MessageId};
 
 use super::{read_message, read_session};
 use crate::Store;
 use crate::db::params;
 use crate::events::Change;
+use crate::webhooks::Teller;
 
 impl Store {
     /// The session of a visitor on a platform, where there is one.
@@ -80,15 +82,20 @@ impl Store {
         let sql = "UPDATE messages SET feedback = $1, feedback_comment = $2 \
                    WHERE id = $3 AND session_id = $4 AND sender_type <> 'user'";
         let rating = feedback.as_ref().map(|it| it.rating.as_str().to_owned());
-        let comment = feedback.and_then(|it| it.comment);
+        let comment = feedback.as_ref().and_then(|it| it.comment.clone());
         let values = params![rating, comment, id.0, session.id.0];
-        match self.db.execute(sql, values).await? {
-            0 => Err(Error::not_found("answer")),
-            _ => {
-                let rated = Change::Message(chatbot.id, session.id, id);
-                self.events.tell(chatbot.organization_id, rated);
-                Ok(())
-            }
+        let mut tx = self.db.begin().await?;
+        if tx.execute(sql, values).await? == 0 {
+            return Err(Error::not_found("answer"));
         }
+        if let Some(feedback) = &feedback {
+            let (kind, at) = (EventKind::FeedbackCreated, self.clock.now());
+            let data = || webhook::feedback_data(chatbot.id, session.id, id, feedback);
+            Teller::of(chatbot).tell(&mut tx, kind, at, data).await?;
+        }
+        tx.commit().await?;
+        let rated = Change::Message(chatbot.id, session.id, id);
+        self.events.tell(chatbot.organization_id, rated);
+        Ok(())
     }
 }

@@ -13,20 +13,21 @@ use super::{Earlier, OpenTurn, SessionKey, handling, read_earlier, read_session}
 use crate::attachments;
 use crate::budgets::{self, Spending};
 use crate::db::{Many, Param, Tx, params, to_json};
+use crate::webhooks::{News, Teller};
 
 /// What a turn writes, kept whole so that it can be tried again.
 pub(super) enum Write {
     /// See [`Store::open_turn`](crate::Store::open_turn). The message's session is the one to make where
     /// there is none.
     Open {
-        chatbot: ChatbotId,
+        teller: Teller,
         key: SessionKey,
         message: Message,
         history: u32,
     },
     /// See [`Store::finish_turn`](crate::Store::finish_turn).
     Finish {
-        chatbot: ChatbotId,
+        teller: Teller,
         answer: Message,
         facts: AnswerFacts,
         /// What is counted of it, where there is an end to what may be used.
@@ -53,10 +54,10 @@ impl Write {
     /// `None` where it makes a session of its own.
     fn place(&self) -> Option<Place<'_>> {
         match self {
-            Self::Open { chatbot, key, .. } => match key {
+            Self::Open { teller, key, .. } => match key {
                 SessionKey::Visitor {
                     platform, token, ..
-                } => Some(Place::Asked(*chatbot, platform, token.as_deref()?)),
+                } => Some(Place::Asked(teller.chatbot(), platform, token.as_deref()?)),
                 SessionKey::Id(id) => Some(Place::AskedIn(*id)),
             },
             Self::Finish { answer, .. } => Some(Place::Answered(answer.session_id)),
@@ -77,26 +78,31 @@ pub(super) fn go_together(writes: &[&Write]) -> bool {
 /// Makes writes in `tx`; gives for each the turn where it opened one. As if all had come at once: a question
 /// sees the answers that are written with it.
 pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<OpenTurn>>> {
-    let mut sessions = last_messages(tx, writes).await?;
-    let mut inserted = Vec::with_capacity(writes.len());
-    let mut opened = Vec::with_capacity(writes.len());
+    let mut leads = HashSet::new();
     for write in writes {
-        let session = sessions.remove(&write.message().id);
-        let Some(session) = session else {
+        if brings_lead(tx, write).await? {
+            leads.insert(write.message().id);
+        }
+    }
+    let mut by_message = last_messages(tx, writes).await?;
+    let mut sessions = Vec::with_capacity(writes.len());
+    let mut inserted = Vec::with_capacity(writes.len());
+    for write in writes {
+        let Some(session) = by_message.remove(&write.message().id) else {
             return Err(untouched(tx, write).await?);
         };
         inserted.push(match write {
             Write::Open {
-                chatbot, message, ..
+                teller, message, ..
             } => {
                 let attached = message.attachments.iter().flatten();
                 for file in attached.filter_map(|attachment| attachment.file.as_deref()) {
-                    attachments::keep(tx, *chatbot, file).await?;
+                    attachments::keep(tx, teller.chatbot(), file).await?;
                 }
                 row(message, session.id, None)?
             }
             Write::Finish {
-                chatbot,
+                teller,
                 answer,
                 facts,
                 spending,
@@ -107,28 +113,75 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
                 // Tokens of builders' trials are spent all the same; their questions are no visitor's.
                 let of_visitor = session.platform != PLAYGROUND;
                 let facts = of_visitor.then_some(*facts).unwrap_or_default();
-                row(answer, session.id, Some((*chatbot, facts)))?
+                row(answer, session.id, Some((teller.chatbot(), facts)))?
             }
         });
-        opened.push(matches!(write, Write::Open { .. }).then_some(session));
+        sessions.push(session);
     }
-    INSERT.fetch(tx, inserted).await?;
-    let mut histories = histories(tx, writes, &opened).await?;
-    let mut turn = |session: Session| OpenTurn {
-        history: histories.remove(&session.id).unwrap_or_default(),
-        session,
+    // What came before, by a request that came twice, is not told again.
+    let new = INSERT.fetch(tx, inserted).await?;
+    let new = new.iter().map(|row| row.get("id").map(MessageId));
+    let new = new.collect::<Result<HashSet<_>>>()?;
+    for (write, session) in writes.iter().zip(&sessions) {
+        let message = write.message();
+        if new.contains(&message.id) {
+            let lead = leads.contains(&message.id);
+            tell(tx, write, session, lead).await?;
+        }
+    }
+    let mut histories = histories(tx, writes, &sessions).await?;
+    let turn = |(write, session): (&&Write, Session)| {
+        matches!(write, Write::Open { .. }).then(|| OpenTurn {
+            history: histories.remove(&session.id).unwrap_or_default(),
+            session,
+        })
     };
-    let turns = opened.into_iter().map(|session| session.map(&mut turn));
-    Ok(turns.collect())
+    Ok(writes.iter().zip(sessions).map(turn).collect())
+}
+
+/// Whether it is a visitor's message that makes a lead of them, where somebody is told of leads.
+async fn brings_lead(tx: &mut Tx, write: &Write) -> Result<bool> {
+    let Write::Open {
+        teller,
+        key:
+            SessionKey::Visitor {
+                platform,
+                token,
+                profile,
+            },
+        ..
+    } = write
+    else {
+        return Ok(false);
+    };
+    let visitor = (platform.as_str(), token.as_deref());
+    teller.is_lead(tx, visitor, profile.as_ref()).await
+}
+
+/// Tells endpoints of a message; asks the database for nothing where there are none.
+async fn tell(tx: &mut Tx, write: &Write, session: &Session, lead: bool) -> Result<()> {
+    match write {
+        Write::Open { teller, .. } if teller.is_silent() => Ok(()),
+        Write::Open {
+            teller, message, ..
+        } => {
+            let began = session.id == message.session_id;
+            let mut message = message.clone();
+            message.session_id = session.id;
+            let news = News { began, lead };
+            teller.asked(tx, session, &message, news).await
+        }
+        Write::Finish { teller, answer, .. } => teller.message(tx, &session.platform, answer).await,
+    }
 }
 
 /// Why a session could not be written to.
 async fn untouched(tx: &mut Tx, write: &Write) -> Result<Error> {
     match write {
         Write::Open { .. } => Ok(Error::not_found("conversation")),
-        Write::Finish {
-            chatbot, answer, ..
-        } => handling::why_untouched(tx, *chatbot, answer.session_id).await,
+        Write::Finish { teller, answer, .. } => {
+            handling::why_untouched(tx, teller.chatbot(), answer.session_id).await
+        }
     }
 }
 
@@ -158,12 +211,12 @@ async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<Message
     for write in writes {
         match write {
             Write::Open {
-                chatbot,
+                teller,
                 key,
                 message,
                 ..
             } => match key {
-                SessionKey::Id(id) => met.push(touched(message, *id, *chatbot, None)),
+                SessionKey::Id(id) => met.push(touched(message, *id, teller.chatbot(), None)),
                 SessionKey::Visitor {
                     platform,
                     token,
@@ -175,7 +228,7 @@ async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<Message
                     };
                     rows.push(params![
                         message.session_id.0,
-                        chatbot.0,
+                        teller.chatbot().0,
                         platform.as_str(),
                         token.clone(),
                         metadata,
@@ -188,13 +241,13 @@ async fn last_messages(tx: &mut Tx, writes: &[&Write]) -> Result<HashMap<Message
                 }
             },
             Write::Finish {
-                chatbot,
+                teller,
                 answer,
                 facts,
                 ..
             } => {
-                let takeovers = Some(facts.takeovers);
-                met.push(touched(answer, answer.session_id, *chatbot, takeovers));
+                let (chatbot, takeovers) = (teller.chatbot(), Some(facts.takeovers));
+                met.push(touched(answer, answer.session_id, chatbot, takeovers));
             }
         }
     }
@@ -273,7 +326,7 @@ static INSERT: Many = Many::new(
      provider, tokens_used, created_at, chatbot_id, outcome, took_micros, question_id) VALUES ",
     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     ", ",
-    " ON CONFLICT (id) DO NOTHING",
+    " ON CONFLICT (id) DO NOTHING RETURNING id",
 );
 
 /// A message to insert; an answer with what is counted of it, and for which chatbot.
@@ -317,16 +370,13 @@ static HISTORY: Many = Many::new(
 async fn histories(
     tx: &mut Tx,
     writes: &[&Write],
-    opened: &[Option<Session>],
+    sessions: &[Session],
 ) -> Result<HashMap<SessionId, Vec<Earlier>>> {
     let mut wanted = Vec::new();
-    for (write, session) in writes.iter().zip(opened) {
-        if let (
-            Write::Open {
-                message, history, ..
-            },
-            Some(session),
-        ) = (write, session)
+    for (write, session) in writes.iter().zip(sessions) {
+        if let Write::Open {
+            message, history, ..
+        } = write
             // One that was just made holds nothing.
             && session.id != message.session_id
             && *history > 0

@@ -29,6 +29,7 @@ mod sessions;
 mod sources;
 mod texts;
 mod visitors;
+mod webhooks;
 mod world;
 
 use world::World;

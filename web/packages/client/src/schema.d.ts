@@ -1017,7 +1017,8 @@ export interface paths {
          *     something is said or an answer is rated. An event says
          *     how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
          *     that events were missed: read anew what is shown. So does every connection: the stream ends
-         *     after ten minutes, or with the server, and is to be opened again.
+         *     after ten minutes, or with the server, and is to be opened again. Nothing is kept for who is away, so
+         *     events have no ids and `Last-Event-ID` means nothing; webhooks are for what must not be missed.
          */
         get: operations["watchEvents"];
         put?: never;
@@ -1311,6 +1312,177 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get webhooks
+         * @description The endpoints of the organization, oldest first, and what they can be told of.
+         */
+        get: operations["getWebhooks"];
+        put?: never;
+        /**
+         * Create webhook
+         * @description 20 at most. The answer shows the secret that signs what is sent, this once.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/webhooks/{webhookId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get webhook */
+        get: operations["getWebhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete webhook
+         * @description With its log. What was still to be sent is not.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Update webhook
+         * @description Fields that are absent stay. Switching an endpoint on again sends nothing of what failed meanwhile:
+         *     replay it.
+         */
+        patch: operations["updateWebhook"];
+        trace?: never;
+    };
+    "/api/external/webhooks/{webhookId}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get webhook deliveries
+         * @description What an endpoint was and will be sent, newest first; kept for 30 days.
+         */
+        get: operations["getWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/webhooks/{webhookId}/deliveries/{deliveryId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get webhook delivery
+         * @description With the event as it is sent.
+         */
+        get: operations["getWebhookDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/webhooks/{webhookId}/deliveries/{deliveryId}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay webhook delivery
+         * @description Sends the event again at once, under the same `webhook-id`, whatever became of it before.
+         */
+        post: operations["replayWebhookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/webhooks/{webhookId}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay failed webhook deliveries
+         * @description Sends again at once whatever was given up of what happened since a time.
+         */
+        post: operations["replayFailedWebhookDeliveries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/webhooks/{webhookId}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate webhook secret
+         * @description The answer shows the new secret, this once. Until the overlap is over each event carries two
+         *     signatures, of which a receiver needs one.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/webhooks/{webhookId}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test webhook
+         * @description Sends the endpoint an event of type `webhook.test` at once; the log says what came of it.
+         */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/public/chatbot/{slug}": {
         parameters: {
             query?: never;
@@ -1470,6 +1642,65 @@ export interface paths {
          * @description A token that has expired or is not this chatbot's is no error: a new visitor is made.
          */
         post: operations["beginVisitorSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Chat completions
+         * @description OpenAI's call: `model` is the chatbot's slug. The last message of role `user` is answered, those
+         *     before it are the history. With `stream` the answer comes as `chat.completion.chunk` events. The
+         *     passages that it was given stand under `sources`, the conversation under `session_id`.
+         */
+        post: operations["createChatCompletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List models
+         * @description The organization's chatbots that are switched on, oldest first.
+         */
+        get: operations["listModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Retrieve a model */
+        get: operations["retrieveModel"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1786,6 +2017,114 @@ export interface components {
             /** @description Whether the chatbot refused in the run before; null where that did not ask this. */
             previously_refused?: boolean | null;
         };
+        /** @description A whole answer. */
+        Completion: {
+            /** @description One. */
+            choices: components["schemas"]["CompletionChoice"][];
+            /**
+             * Format: int64
+             * @description When it was begun, in seconds since 1970.
+             */
+            created: number;
+            /** @description `chatcmpl-` and the answer's id. */
+            id: string;
+            /** @description The chatbot's slug. */
+            model: string;
+            /** @description `chat.completion`. */
+            object: string;
+            /**
+             * Format: uuid
+             * @description Okra's own: the conversation.
+             */
+            session_id: string;
+            /** @description Okra's own: the passages that the answer was given. */
+            sources: components["schemas"]["CitedSource"][];
+            /** @description Tokens, as the model's provider counted them. */
+            usage: components["schemas"]["CompletionUsage"];
+        };
+        /** @description The answer. */
+        CompletionChoice: {
+            /** @description `stop`. */
+            finish_reason: string;
+            /** Format: int32 */
+            index: number;
+            logprobs?: Record<string, never> | null;
+            message: components["schemas"]["CompletionMessage"];
+        };
+        /**
+         * @description A request for a completion. Fields of OpenAI's that are not here, such as `temperature` and
+         *     `max_tokens`, are taken and mean nothing: the chatbot's settings decide.
+         */
+        CompletionInput: {
+            /** @description Refused, as `tools` are. */
+            functions?: Record<string, never>[] | null;
+            /** @description Refused where true. */
+            logprobs?: boolean | null;
+            /** @description The conversation, 1,000 messages at most. */
+            messages: components["schemas"]["InputMessage"][];
+            /** @description `["text"]`: answers are text. */
+            modalities?: string[] | null;
+            /** @description The chatbot's slug. */
+            model: string;
+            /**
+             * Format: int64
+             * @description 1, as there is one answer.
+             */
+            n?: number | null;
+            /** @description `{"type": "text"}`: answers are text. */
+            response_format?: Record<string, never> | null;
+            /** @description Whether the answer comes as it is written. */
+            stream?: boolean | null;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            /** @description Refused: what a chatbot may do is set in Okra. */
+            tools?: Record<string, never>[] | null;
+            /**
+             * @description The end user: their requests make one conversation. Without it each request is a conversation
+             *     of its own. 200 characters at most.
+             */
+            user?: string | null;
+        };
+        /** @description What is answered. */
+        CompletionMessage: {
+            content: string;
+            refusal?: string | null;
+            /** @description `assistant`. */
+            role: string;
+        };
+        /** @description A chatbot as a model. */
+        CompletionModel: {
+            /**
+             * Format: int64
+             * @description When the chatbot was made, in seconds since 1970.
+             */
+            created: number;
+            /** @description The chatbot's slug. */
+            id: string;
+            /** @description `model`. */
+            object: string;
+            /** @description `okra`. */
+            owned_by: string;
+        };
+        /** @description Tokens that an answer took: none where it was given without a model. */
+        CompletionUsage: {
+            /**
+             * Format: int64
+             * @description Written by the model.
+             */
+            completion_tokens: number;
+            /**
+             * Format: int64
+             * @description Read by the model.
+             */
+            prompt_tokens: number;
+            /**
+             * Format: int64
+             * @description Both.
+             */
+            total_tokens: number;
+        };
+        /** @description What a message says. */
+        Content: string | components["schemas"]["Part"][];
         /** @description The object of an event `conversation`. */
         ConversationEvent: {
             /**
@@ -1838,6 +2177,21 @@ export interface components {
              */
             date: string;
         };
+        /** @description A delivery with what it sends. */
+        DeliveryDetails: {
+            /** @description The event: `type`, `timestamp` and `data`. */
+            body: Record<string, never>;
+            data: components["schemas"]["WebhookDelivery"];
+        };
+        /** @description `{"data": …}`. */
+        DeliveryReply: {
+            data: components["schemas"]["WebhookDelivery"];
+        };
+        /**
+         * @description How the sending of one event to one endpoint stands.
+         * @enum {string}
+         */
+        DeliveryState: "pending" | "delivered" | "failed";
         /** @description Where the chatbot may be shown. */
         DeployInput: {
             /**
@@ -2127,6 +2481,18 @@ export interface components {
         /** @description Any event's object. */
         EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["SourceEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"] | components["schemas"]["EmbedderEvent"];
         /**
+         * @description What endpoints are told of. A new kind is a line here, and a call where it happens.
+         * @enum {string}
+         */
+        EventKind: "message.created" | "conversation.started" | "lead.captured" | "knowledge.ready" | "knowledge.failed" | "feedback.created";
+        /** @description A kind of event. */
+        EventType: {
+            /** @description What happened. */
+            description: string;
+            /** @description Its word. */
+            name: components["schemas"]["EventKind"];
+        };
+        /**
          * @description What is expected in place of a passage.
          * @enum {string}
          */
@@ -2234,6 +2600,14 @@ export interface components {
             /** @description What the file was called. */
             name: string;
             /** @description Where it can be seen by whoever knows the address, which nobody can guess. */
+            url: string;
+        };
+        /** @description An image. */
+        ImageUrl: {
+            /**
+             * @description A `data:` address with a PNG, JPEG, WebP or GIF in base64, 5 MB at most, or an http(s)
+             *     address, which goes to the model as it stands.
+             */
             url: string;
         };
         /** @description The chatbot that came, and what came with it. */
@@ -2615,7 +2989,7 @@ export interface components {
                  * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
                  *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
                  *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
-                 *     shown), and `feedback` where the visitor gave one.
+                 *     shown), `completion_tokens` (those of `tokens_used` that the model wrote), and `feedback` where the visitor gave one.
                  */
                 metadata: {
                     [key: string]: unknown;
@@ -2748,6 +3122,54 @@ export interface components {
             /** @description Where the page lies in the whole. */
             pagination: components["schemas"]["Pagination"];
         };
+        /** @description A page of a list, under `data`. */
+        ListBody_WebhookDelivery: {
+            /** @description The entries of this page. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was last sent.
+                 */
+                attempted_at?: string | null;
+                /**
+                 * Format: int64
+                 * @description How often it was sent, since it was last asked for. Given up after the tenth time, three days
+                 *     and a half after the first.
+                 */
+                attempts: number;
+                /**
+                 * Format: date-time
+                 * @description When the event happened.
+                 */
+                created_at: string;
+                /** @description Why the last attempt failed. */
+                error?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The event's id, which is sent as `webhook-id`.
+                 */
+                event_id: string;
+                /** @description The event's type, such as `message.created`. */
+                event_type: string;
+                /** Format: uuid */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When it is sent next, while it is pending.
+                 */
+                next_at?: string | null;
+                /** @description How the answer to it began, 500 characters at most. */
+                response?: string | null;
+                state: components["schemas"]["DeliveryState"];
+                /**
+                 * Format: int32
+                 * @description The HTTP status that the last attempt was answered with.
+                 */
+                status?: number | null;
+            }[];
+            /** @description Where the page lies in the whole. */
+            pagination: components["schemas"]["Pagination"];
+        };
         /** @description A line of a source's log. */
         LogEntryBody: {
             /** @description The page's address; null where it happened to the sync. */
@@ -2833,7 +3255,7 @@ export interface components {
              * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
              *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
              *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
-             *     shown), and `feedback` where the visitor gave one.
+             *     shown), `completion_tokens` (those of `tokens_used` that the model wrote), and `feedback` where the visitor gave one.
              */
             metadata: {
                 [key: string]: unknown;
@@ -2901,6 +3323,12 @@ export interface components {
             /** @description The provider that has it. */
             provider: string;
         };
+        /** @description The models there are. */
+        ModelList: {
+            data: components["schemas"]["CompletionModel"][];
+            /** @description `list`. */
+            object: string;
+        };
         /** @description `{"data": […]}`. */
         ModelsReply: {
             /** @description The models of every provider that answered. */
@@ -2967,6 +3395,25 @@ export interface components {
         /** @description `{"data": …}`. */
         OneSource: {
             data: components["schemas"]["SourceBody"];
+        };
+        /** @description The body of every error under `/v1`. */
+        OpenAiError: {
+            /** @description What is wrong. */
+            error: components["schemas"]["OpenAiErrorDetails"];
+        };
+        /** @description What is wrong. */
+        OpenAiErrorDetails: {
+            /** @description The same word for programs as in all of Okra's errors, or `model_not_found`. */
+            code: string;
+            /** @description One plain sentence. */
+            message: string;
+            /** @description The field at fault, where one is. */
+            param?: string | null;
+            /**
+             * @description `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
+             *     `server_error`.
+             */
+            type: string;
         };
         /** @description An organization. */
         OrganizationBody: {
@@ -3084,6 +3531,14 @@ export interface components {
             refused: number;
             /** @description Lines that are new items. */
             taken: number;
+        };
+        /** @description A part of a message. */
+        Part: {
+            image_url?: components["schemas"]["ImageUrl"] | null;
+            /** @description Of `text`: the text. */
+            text?: string | null;
+            /** @description `text` or `image_url`. */
+            type: string;
         };
         /** @description A change of password. */
         PasswordInput: {
@@ -3328,6 +3783,16 @@ export interface components {
          * @enum {string}
          */
         Rating: "up" | "down";
+        /** @description Which events are sent again. */
+        ReplayInput: {
+            /** @description Those that happened since: a time such as `2025-01-22T04:30:45Z`, or a day in UTC. */
+            since: string;
+        };
+        /** @description How many are sent again. */
+        ReplayedReply: {
+            /** Format: int64 */
+            replayed: number;
+        };
         /** @description A reranker: a server with a `/rerank` like that of Cohere, Jina, vLLM or text-embeddings-inference. */
         RerankerBody: {
             /** @description Its key, masked: `sk-…WXYZ`. */
@@ -3387,6 +3852,15 @@ export interface components {
         RoleInput: {
             role: components["schemas"]["Role"];
         };
+        /** @description How a secret is to be replaced. */
+        RotationInput: {
+            /**
+             * Format: int64
+             * @description For how many hours the secret before signs too, 0 to 168.
+             * @default 24
+             */
+            overlap_hours: number | null;
+        };
         /** @description What a sync did, in pages. */
         RunCountsBody: {
             /**
@@ -3440,6 +3914,12 @@ export interface components {
              * @description By its meaning: the cosine, -1 to 1; null where the question or the passage has no vector.
              */
             semantic?: number | null;
+        };
+        /** @description An endpoint with its secret. */
+        SecretReply: {
+            data: components["schemas"]["Webhook"];
+            /** @description `whsec_…`, for a library of Standard Webhooks; shown this once. */
+            secret: string;
         };
         /**
          * @description Who wrote a message.
@@ -3871,6 +4351,11 @@ export interface components {
          * @enum {string}
          */
         StorageKind: "folder" | "s3";
+        /** @description How the answer is streamed. */
+        StreamOptions: {
+            /** @description Whether a last chunk says how many tokens were used. */
+            include_usage?: boolean | null;
+        };
         /** @description A link's token. */
         TokenInput: {
             /** @description What follows `#` in the link. */
@@ -4147,6 +4632,96 @@ export interface components {
              * @default shimmer
              */
             voice: string;
+        };
+        /** @description An endpoint: never its secret. */
+        Webhook: {
+            /** @description Whether it is sent anything. */
+            active: boolean;
+            /** Format: date-time */
+            created_at: string;
+            description?: string | null;
+            /** @description Why it was switched off, where no person did it: it answered 410. */
+            disabled_reason?: string | null;
+            /** @description What it is told of; an empty list means everything, also what later versions tell. */
+            events: components["schemas"]["EventKind"][];
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before signs too.
+             */
+            previous_secret_until?: string | null;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Where events are sent. */
+            url: string;
+        };
+        /** @description The sending of one event to an endpoint. */
+        WebhookDelivery: {
+            /**
+             * Format: date-time
+             * @description When it was last sent.
+             */
+            attempted_at?: string | null;
+            /**
+             * Format: int64
+             * @description How often it was sent, since it was last asked for. Given up after the tenth time, three days
+             *     and a half after the first.
+             */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description When the event happened.
+             */
+            created_at: string;
+            /** @description Why the last attempt failed. */
+            error?: string | null;
+            /**
+             * Format: uuid
+             * @description The event's id, which is sent as `webhook-id`.
+             */
+            event_id: string;
+            /** @description The event's type, such as `message.created`. */
+            event_type: string;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it is sent next, while it is pending.
+             */
+            next_at?: string | null;
+            /** @description How the answer to it began, 500 characters at most. */
+            response?: string | null;
+            state: components["schemas"]["DeliveryState"];
+            /**
+             * Format: int32
+             * @description The HTTP status that the last attempt was answered with.
+             */
+            status?: number | null;
+        };
+        /** @description What can be set of an endpoint. */
+        WebhookInput: {
+            /** @description Whether it is sent anything. */
+            active?: boolean | null;
+            /** @description What it is for, 200 characters at most. */
+            description?: string | null;
+            /** @description What it is told of; an empty list means everything. */
+            events?: string[] | null;
+            /**
+             * @description An https address, 2,000 characters at most. Plain http is taken for hosts that the operator
+             *     opened (`fetch_allow`).
+             */
+            url?: string | null;
+        };
+        /** @description `{"data": …}`. */
+        WebhookReply: {
+            data: components["schemas"]["Webhook"];
+        };
+        /** @description The endpoints, and what they can be told of. */
+        WebhooksReply: {
+            data: components["schemas"]["Webhook"][];
+            /** @description All kinds of events. */
+            event_types: components["schemas"]["EventType"][];
         };
         /** @description A chatbot as its visitors see it. */
         WidgetChatbot: {
@@ -8333,6 +8908,587 @@ export interface operations {
             };
         };
     };
+    getWebhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhooksReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    updateWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Only those in this state. */
+                state?: components["schemas"]["DeliveryState"];
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_WebhookDelivery"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+                /** @description The delivery. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryDetails"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    replayWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+                /** @description The delivery. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    replayFailedWebhookDeliveries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayInput"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayedReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotationInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint. */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getWidget: {
         parameters: {
             query?: never;
@@ -8899,6 +10055,159 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createChatCompletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompletionInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Completion"];
+                    "text/event-stream": string;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    retrieveModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompletionModel"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
                 };
             };
         };

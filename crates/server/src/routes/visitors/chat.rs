@@ -97,6 +97,7 @@ pub async fn ask(
         },
         answer_id: Some(answer),
         earlier: Vec::new(),
+        own_history: false,
     };
     let follower = app.engine.begin_live_turn(&asking.chatbot, request);
     let follower = follower.await?;

@@ -115,6 +115,21 @@ impl Client {
         self.request(method, &path, body, media_type).await
     }
 
+    /// A message of the Model Context Protocol.
+    pub async fn mcp(&self, message: Value) -> Answer {
+        let body = Body::from(message.to_string());
+        let media_type = Some("application/json");
+        self.request("POST", "/mcp", body, media_type).await
+    }
+
+    /// A call of OpenAI's API, `/v1…`; without a body where it is null.
+    pub async fn openai(&self, method: &str, path: &str, body: Value) -> Answer {
+        let path = format!("/v1{path}");
+        let media_type = (!body.is_null()).then_some("application/json");
+        let body = media_type.map_or(Body::empty(), |_| Body::from(body.to_string()));
+        self.request(method, &path, body, media_type).await
+    }
+
     async fn request(
         &self,
         method: &str,
@@ -152,7 +167,9 @@ impl Client {
         }
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
         let error: Value = serde_json::from_slice(&body.expect("whole")).expect("JSON");
-        (status, text(&error["code"]).to_owned())
+        // Under /v1 errors have OpenAI's form.
+        let code = error.pointer("/error/code").unwrap_or(&error["code"]);
+        (status, text(code).to_owned())
     }
 
     /// Any request, as it is; gives the answer while its body may still be under way.
@@ -196,7 +213,7 @@ impl Answer {
         assert!(!self.header("x-request-id").is_empty(), "{self:?}");
         // A page for people says it in words; whatever programs call, in the one form of errors.
         if self.status >= 400 && !self.header("content-type").starts_with("text/html") {
-            let error = self.json();
+            let error = self.plain_error();
             let sentence = text(&error["error"]);
             let plain = sentence.len() > 10 && !sentence.contains('\n');
             assert!(plain, "{self:?}");
@@ -215,6 +232,20 @@ impl Answer {
                 assert_eq!(keys_of(problem), ["field", "problem"], "{self:?}");
             }
         }
+    }
+
+    /// An error as most calls tell it, of a call that may tell it as OpenAI does.
+    fn plain_error(&self) -> Value {
+        let error = self.json();
+        let Some(told) = error["error"].as_object() else {
+            return error;
+        };
+        assert!(self.asked.contains(" /v1"), "{self:?}");
+        assert_eq!(keys_of(&error), ["error"], "{self:?}");
+        let keys = sorted("code message param type");
+        assert_eq!(keys_of(&error["error"]), keys, "{self:?}");
+        assert!(!text(&told["type"]).is_empty(), "{self:?}");
+        json!({"error": told["message"], "code": told["code"]})
     }
 
     /// The body as JSON.

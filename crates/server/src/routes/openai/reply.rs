@@ -1,0 +1,156 @@
+//! Answers in OpenAI's words.
+
+use okra_domain::session::{CitedSource, Message};
+use okra_domain::{SessionId, Timestamp};
+use okra_store::ListedChatbot;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::stream::Head;
+
+/// A whole answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Completion {
+    /// `chatcmpl-` and the answer's id.
+    id: String,
+    /// `chat.completion`.
+    object: &'static str,
+    /// When it was begun, in seconds since 1970.
+    created: i64,
+    /// The chatbot's slug.
+    model: String,
+    /// One.
+    choices: Vec<Choice>,
+    /// Tokens, as the model's provider counted them.
+    usage: Usage,
+    /// Okra's own: the passages that the answer was given.
+    sources: Vec<CitedSource>,
+    /// Okra's own: the conversation.
+    session_id: Uuid,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletionChoice)]
+pub struct Choice {
+    index: u32,
+    message: AnswerMessage,
+    #[schema(value_type = Option<Object>)]
+    logprobs: Option<()>,
+    /// `stop`.
+    finish_reason: &'static str,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletionMessage)]
+pub struct AnswerMessage {
+    /// `assistant`.
+    role: &'static str,
+    content: String,
+    #[schema(value_type = Option<String>)]
+    refusal: Option<()>,
+}
+
+/// Tokens that an answer took: none where it was given without a model.
+#[derive(Debug, Default, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = CompletionUsage)]
+pub struct Usage {
+    /// Read by the model.
+    prompt_tokens: i64,
+    /// Written by the model.
+    completion_tokens: i64,
+    /// Both.
+    total_tokens: i64,
+}
+
+impl Usage {
+    /// What a stored answer took.
+    pub fn of(message: &Message) -> Self {
+        let written = message.metadata.get("completion_tokens");
+        let written = written.and_then(serde_json::Value::as_i64).unwrap_or(0);
+        Self {
+            prompt_tokens: message.tokens_used - written,
+            completion_tokens: written,
+            total_tokens: message.tokens_used,
+        }
+    }
+}
+
+impl Completion {
+    /// An answer with the passages that it was given.
+    pub fn new(head: Head, (message, sources): (Message, Vec<CitedSource>)) -> Self {
+        let SessionId(session_id) = head.session;
+        Self {
+            id: head.id,
+            object: "chat.completion",
+            created: head.created,
+            model: head.model,
+            usage: Usage::of(&message),
+            choices: vec![Choice {
+                index: 0,
+                message: AnswerMessage {
+                    role: "assistant",
+                    content: message.content,
+                    refusal: None,
+                },
+                logprobs: None,
+                finish_reason: "stop",
+            }],
+            sources,
+            session_id,
+        }
+    }
+}
+
+/// The models there are.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelList)]
+pub struct Models {
+    /// `list`.
+    object: &'static str,
+    data: Vec<Model>,
+}
+
+/// A chatbot as a model.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletionModel)]
+pub struct Model {
+    /// The chatbot's slug.
+    id: String,
+    /// `model`.
+    object: &'static str,
+    /// When the chatbot was made, in seconds since 1970.
+    created: i64,
+    /// `okra`.
+    owned_by: &'static str,
+}
+
+impl Model {
+    /// The chatbot of this slug.
+    pub fn new(slug: String, created_at: Timestamp) -> Self {
+        Self {
+            id: slug,
+            object: "model",
+            created: seconds(created_at),
+            owned_by: "okra",
+        }
+    }
+}
+
+impl Models {
+    /// These chatbots.
+    pub fn new(listed: Vec<ListedChatbot>) -> Self {
+        let model = |it: ListedChatbot| Model::new(it.slug, it.created_at);
+        Self {
+            object: "list",
+            data: listed.into_iter().map(model).collect(),
+        }
+    }
+}
+
+/// Whole seconds since 1970.
+pub fn seconds(time: Timestamp) -> i64 {
+    time.0.div_euclid(1_000_000)
+}

@@ -1,0 +1,209 @@
+//! An answer as it is written, in OpenAI's chunks.
+//!
+//! Nothing is sent before the first word: until then a failure is an HTTP status, as clients expect
+//! it. A failure after it is one event `{"error": …}`; whatever ends well ends with `[DONE]`.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use okra_domain::chatbot::Chatbot;
+use okra_domain::session::CitedSource;
+use okra_domain::{SessionId, Timestamp};
+use okra_engine::chat::{Turn, TurnEvent};
+use serde::Serialize;
+
+use super::error::{OpenAiError, OpenAiResult};
+use super::reply::{Usage, seconds};
+use crate::routes::chat::KEEP_ALIVE;
+
+/// How an answer is streamed.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether a last chunk says how many tokens were used.
+    pub usage: bool,
+}
+
+/// What stands in every part of an answer.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The answer's id here.
+    pub id: String,
+    /// When it was begun, in seconds since 1970.
+    pub created: i64,
+    /// The chatbot's slug.
+    pub model: String,
+    /// The conversation.
+    pub session: SessionId,
+}
+
+impl Head {
+    /// Of a turn that was begun at `now`.
+    pub fn new(turn: &Turn, chatbot: &Chatbot, now: Timestamp) -> Self {
+        Self {
+            id: format!("chatcmpl-{}", turn.message_id),
+            created: seconds(now),
+            model: chatbot.slug.clone(),
+            session: turn.session.id,
+        }
+    }
+}
+
+/// One `chat.completion.chunk`.
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    choices: &'a [Choice<'a>],
+    /// Null but in the last chunk, where usage was asked for; absent where it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<Usage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<&'a [CitedSource]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<SessionId>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    delta: Delta<'a>,
+    logprobs: Option<()>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+}
+
+struct Telling {
+    turn: Turn,
+    head: Head,
+    options: Options,
+    queued: VecDeque<Event>,
+}
+
+/// Answers with the stream, or with the failure that came before the first word.
+pub async fn respond(mut turn: Turn, head: Head, options: Options) -> OpenAiResult<Response> {
+    let mut sources = Vec::new();
+    let first = loop {
+        match turn.next().await {
+            Some(TurnEvent::Sources(given)) => sources = given,
+            Some(TurnEvent::Failed(error)) => return Err(OpenAiError::after_asking(error)),
+            first => break first,
+        }
+    };
+    let mut telling = Telling {
+        turn,
+        head,
+        options,
+        queued: VecDeque::new(),
+    };
+    telling.begin(&sources);
+    if let Some(first) = first {
+        telling.tell(first);
+    }
+    let stream = Sse::new(telling.events()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // Proxies that collect answers before passing them on are asked not to.
+    Ok(([("x-accel-buffering", "no")], stream).into_response())
+}
+
+impl Telling {
+    fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
+        stream::unfold(self, |mut telling| async {
+            while telling.queued.is_empty() {
+                let happened = telling.turn.next().await?;
+                telling.tell(happened);
+            }
+            let event = telling.queued.pop_front()?;
+            Some((Ok(event), telling))
+        })
+    }
+
+    fn tell(&mut self, happened: TurnEvent) {
+        match happened {
+            // At most once, and before any text: the first chunk has them.
+            TurnEvent::Sources(_) => {}
+            TurnEvent::Delta(content) => {
+                let content = Some(content.as_str());
+                let role = None;
+                self.chunk(&[Choice::of(Delta { role, content })]);
+            }
+            TurnEvent::Done(message) => {
+                let finish_reason = Some("stop");
+                self.chunk(&[Choice {
+                    finish_reason,
+                    ..Choice::of(Delta::default())
+                }]);
+                if self.options.usage {
+                    let usage = Some(Some(Usage::of(&message)));
+                    let last = Chunk {
+                        usage,
+                        ..self.plain(&[])
+                    };
+                    self.queued.push_back(event(&last));
+                }
+                self.queued.push_back(Event::default().data("[DONE]"));
+            }
+            TurnEvent::Failed(error) => {
+                let body = OpenAiError::after_asking(error).body();
+                self.queued.push_back(event(&body));
+            }
+        }
+    }
+
+    fn begin(&mut self, sources: &[CitedSource]) {
+        let choices = [Choice::of(Delta {
+            role: Some("assistant"),
+            content: Some(""),
+        })];
+        let first = event(&Chunk {
+            sources: Some(sources),
+            session_id: Some(self.head.session),
+            ..self.plain(&choices)
+        });
+        self.queued.push_back(first);
+    }
+
+    fn chunk(&mut self, choices: &[Choice]) {
+        let told = event(&self.plain(choices));
+        self.queued.push_back(told);
+    }
+
+    fn plain<'a>(&'a self, choices: &'a [Choice<'a>]) -> Chunk<'a> {
+        Chunk {
+            id: &self.head.id,
+            object: "chat.completion.chunk",
+            created: self.head.created,
+            model: &self.head.model,
+            choices,
+            usage: self.options.usage.then_some(None),
+            sources: None,
+            session_id: None,
+        }
+    }
+}
+
+impl<'a> Choice<'a> {
+    fn of(delta: Delta<'a>) -> Self {
+        Self {
+            index: 0,
+            delta,
+            logprobs: None,
+            finish_reason: None,
+        }
+    }
+}
+
+fn event(data: &impl Serialize) -> Event {
+    // These hold strings, numbers and lists of them: nothing that JSON can't say.
+    Event::default().data(serde_json::to_string(data).unwrap_or_default())
+}
