@@ -68,15 +68,16 @@ pub struct ChatReply {
     session_id: uuid::Uuid,
     /// The answer.
     message: MessageBody,
-    /// The passages that the answer was given.
+    /// The passages that the answer rests on.
     sources: Vec<CitedSource>,
 }
 
 /// Chat
 ///
 /// With `?stream=true` the answer comes as server-sent events, each with a name and one JSON
-/// object: `session` (`session_id`, `message_id`), `sources` (a list under `sources`), `delta`
-/// (`content`), and at the end exactly one `done` (the message) or `error` (the error). Closing the
+/// object: `session` (`session_id`, `message_id`), `sources` (under `sources` the passages that the answer is
+/// given), `delta` (`content`), and at the end exactly one `done` (the message) or `error` (the error). Which of the
+/// passages the answer rests on is known at its end: `metadata.sources` of the message in `done`. Closing the
 /// connection stops the answer.
 #[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/chat",
     operation_id = "chat", tag = "Conversations",

@@ -16,7 +16,11 @@ export interface Entry {
   sender: 'user' | 'bot' | 'agent';
   content: string;
   images: readonly Attachment[];
+  /** What the answer is given while it is being written, and what it rests on when it has ended. */
   sources: Source[];
+  linkHosts: readonly string[];
+  /** What may be asked next. */
+  suggestions: readonly string[];
   feedback: Rating;
   state: EntryState;
   /** Why there is no whole answer, in the server's words. */
@@ -113,6 +117,8 @@ export class Conversation {
         content: message.content,
         images: message.attachments ?? [],
         sources: message.sources,
+        linkHosts: message.link_hosts ?? [],
+        suggestions: message.suggestions ?? [],
         feedback: message.feedback,
         state: (message.ended as EntryState | null) ?? 'sent',
         error: undefined,
@@ -329,10 +335,13 @@ export class Conversation {
       case 'delta':
         return this.#change(answer, { content: answer.content + data.content });
       case 'done': {
-        // The stored message names its sources without their text; ours have it.
-        const sources = answer.sources.length ? answer.sources : data.sources;
+        // Of what it was given the answer rests on these. They are named without their text; ours have it.
+        const given = ({ knowledge_id, chunk }: Source): Source | undefined =>
+          answer.sources.find((it) => it.knowledge_id === knowledge_id && it.chunk === chunk);
+        const sources = (data.sources as Source[]).map((source) => ({ ...given(source), ...source }));
         const state = (data.ended ?? 'complete') as EntryState;
-        return this.#change(answer, { id: data.id, content: data.content, sources, state });
+        const [linkHosts, suggestions] = [data.link_hosts ?? [], data.suggestions ?? []];
+        return this.#change(answer, { id: data.id, content: data.content, sources, linkHosts, suggestions, state });
       }
       case 'error':
         return this.#change(answer, { state: 'failed', error: data.error, code: data.code });
@@ -365,7 +374,7 @@ export class Conversation {
 
   #add(sender: Entry['sender'], content: string, state: EntryState, id?: string, images: readonly Attachment[] = []): Entry {
     const key = this.around.uuid();
-    const entry: Entry = { key, id, sender, content, images, state, sources: [], feedback: null, error: undefined, code: undefined };
+    const entry: Entry = { key, id, sender, content, images, state, sources: [], linkHosts: [], suggestions: [], feedback: null, error: undefined, code: undefined };
     this.#set({ entries: [...this.#state.entries, entry] });
     return entry;
   }
