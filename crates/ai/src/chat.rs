@@ -17,6 +17,7 @@ mod stream;
 mod thinking;
 mod tools;
 mod vision;
+mod window;
 mod wire;
 
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use message::{
 pub use stream::ChatStream;
 pub use tools::{Tool, ToolCall, ToolChoice, ToolFault};
 pub use vision::sees_images;
+pub use window::context_window;
 pub use wire::Wire;
 
 /// The version of Azure's API that is asked for where none is configured.

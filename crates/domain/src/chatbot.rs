@@ -3,10 +3,12 @@
 //! Settings are merged as JSON Merge Patch (RFC 7396): fields that are given replace, `null`
 //! restores the default, fields that are absent stay.
 
+mod answering;
 mod office;
 mod settings;
 mod slug;
 
+pub use answering::{Answering, MAX_ANSWER_TOKENS, MAX_LINK_HOSTS};
 pub use office::{Day, OfficeHours, OpenHours};
 pub use settings::{
     Personality, Settings, Snippet, VoiceAppearance, VoiceAvatar, VoiceDetection, VoiceModel,

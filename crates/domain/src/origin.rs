@@ -23,6 +23,12 @@ impl OriginPattern {
         &self.0
     }
 
+    /// Its host, with `*.` before it where every name below is meant.
+    pub fn host_pattern(&self) -> &str {
+        let authority = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        split_port(authority).0
+    }
+
     /// Whether `origin`, as a browser's `Origin` header holds it, is meant. `null`, the origin of
     /// sandboxed frames and files, never is.
     pub fn allows(&self, origin: &str) -> bool {
@@ -135,6 +141,18 @@ mod tests {
         check("http://localhost:80", "http://localhost");
         check("http://[::1]:3000", "http://[::1]:3000");
         check("https://*.shop.example", "https://*.shop.example");
+    }
+
+    #[test]
+    fn a_host_is_told_without_scheme_and_port() {
+        let check = |written: &str, host: &str| {
+            let origin: OriginPattern = written.parse().expect(written);
+            assert_eq!(origin.host_pattern(), host);
+        };
+        check("https://shop.example", "shop.example");
+        check("http://localhost:3000", "localhost");
+        check("https://*.shop.example", "*.shop.example");
+        check("http://[::1]:3000", "[::1]");
     }
 
     #[test]

@@ -199,7 +199,7 @@ pub struct Message {
     pub created_at: Timestamp,
 }
 
-/// A passage an answer was given, as it is shown beside the answer.
+/// A passage that an answer was given or rests on, as it is shown beside the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CitedSource {
@@ -216,6 +216,9 @@ pub struct CitedSource {
     pub page: Option<u32>,
     /// The passage.
     pub content: String,
+    /// The sentences of the passage that the answer rests on, word for word; absent while it is being written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
     /// How likely the passage is the right one, 0 to 1.
     pub similarity: f32,
 }
@@ -230,6 +233,7 @@ impl CitedSource {
             chunk: found.chunk.ordinal,
             page: found.chunk.page,
             content: found.block(),
+            excerpt: None,
             similarity,
         }
     }

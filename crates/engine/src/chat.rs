@@ -3,28 +3,42 @@
 //! The turn runs in a task of its own. Whoever asked holds a [`Turn`]; dropping it (a closed tab)
 //! cancels the model call, and the turn is finished in the store all the same. A turn ends in
 //! exactly one [`TurnEvent::Done`], [`TurnEvent::Failed`] or [`TurnEvent::HandedOver`].
+//!
+//! What is looked up is decided by `followup`, who answers by `answering`; `marks` takes out of a model's words which
+//! passages they rest on, and `draft` keeps how it all came about.
+
+mod answering;
+mod budget;
+mod draft;
+mod followup;
+mod leaning;
+mod marks;
+mod memory;
+mod refusal;
+mod used;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use okra_ai::chat::{ChatDelta, ChatRequest};
 use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::session::{AnswerFacts, CitedSource, Message, Outcome, SenderType, Session};
+use okra_domain::session::{AnswerFacts, CitedSource, Message, SenderType, Session};
 use okra_domain::{Error, ErrorKind, MessageId};
 use okra_store::sessions::{Earlier, OpenTurn, SessionKey, UserMessage};
-use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::extractive::{self, Kind};
+pub(crate) use memory::Memories;
+
+pub use budget::TURN_TIMEOUT;
+pub use draft::{hosts_in, used_sources};
+
+use crate::Engine;
 use crate::handover::Held;
 use crate::images::images_of;
-use crate::prompt::{self, Said};
-use crate::providers::{Failed, First};
-use crate::retrieve::Passage;
-use crate::{Engine, Fallback};
+use crate::prompt::Said;
+use draft::Draft;
 
 /// What a visitor asks, and in which session.
 #[derive(Debug, Clone)]
@@ -44,7 +58,8 @@ pub struct TurnRequest {
 /// What happens in a turn, in order.
 #[derive(Debug)]
 pub enum TurnEvent {
-    /// The passages that the answer is given. At most once, before any text.
+    /// The passages that the answer is given. At most once, before any text; which of them it rests on is known at
+    /// its end ([`used_sources`]).
     Sources(Vec<CitedSource>),
     /// More of the answer.
     Delta(String),
@@ -79,8 +94,6 @@ pub struct Turn {
 
 /// Events that may wait for a slow reader before the model is slowed down too.
 const EVENTS: usize = 64;
-/// The lowest similarity of a passage that a model is given.
-const MIN_SIMILARITY: f32 = 0.05;
 
 impl Turn {
     /// The next event; `None` after the last.
@@ -111,7 +124,7 @@ impl Turn {
         self.cancel.token().clone()
     }
 
-    /// Waits for the end: the stored answer with the passages it was given; `None` where a person
+    /// Waits for the end: the stored answer with the passages that it rests on; `None` where a person
     /// has the conversation.
     pub async fn answer(mut self) -> Result<Option<(Message, Vec<CitedSource>)>> {
         let mut sources = Vec::new();
@@ -119,34 +132,16 @@ impl Turn {
             match event {
                 TurnEvent::Sources(given) => sources = given,
                 TurnEvent::Delta(_) => {}
-                TurnEvent::Done(message) => return Ok(Some((*message, sources))),
+                TurnEvent::Done(message) => {
+                    let used = used_sources(&message, &sources);
+                    return Ok(Some((*message, used)));
+                }
                 TurnEvent::Failed(error) => return Err(error),
                 TurnEvent::HandedOver => return Ok(None),
             }
         }
         Err(Error::internal("a turn had no end", "no last event"))
     }
-}
-
-/// The answer as it grows; what is there when the turn ends is what is stored.
-#[derive(Default)]
-struct Draft {
-    text: String,
-    sources: Vec<CitedSource>,
-    answered_by: Option<&'static str>,
-    /// Whether a passage is likely enough to answer from; `None` until that was looked for.
-    grounded: Option<bool>,
-    model: Option<String>,
-    provider: Option<String>,
-    tokens: i64,
-    /// Those of them that the model wrote.
-    written: i64,
-    retrieval: Duration,
-    first_text: Option<Duration>,
-    /// Images of the question that the model was shown.
-    images_seen: usize,
-    /// The model that failed before another took its place.
-    instead_of: Option<Failed>,
 }
 
 /// How a turn ended.
@@ -234,109 +229,32 @@ impl Engine {
 
     async fn run(&self, turn: Running) {
         let mut draft = Draft::default();
+        let limit = self.parts.options.turn_time;
         let end = tokio::select! {
             biased;
             () = turn.held.cut_off().cancelled() => End::HandedOver,
             () = turn.cancelled.cancelled() => End::Cancelled,
+            () = tokio::time::sleep(limit) => End::Failed(budget::took_too_long(limit)),
             result = self.generate(&turn, &mut draft) => match result {
                 Ok(()) => End::Complete,
                 Err(error) => End::Failed(error),
             },
         };
+        let complete = matches!(end, End::Complete);
+        let outgrown = complete.then(|| self.outgrown(&turn, &draft)).flatten();
+        let (chatbot, session) = (
+            outgrown.is_some().then(|| turn.chatbot.clone()),
+            turn.open.session.id,
+        );
         self.finish(turn, draft, end).await;
-    }
-
-    async fn generate(&self, turn: &Running, draft: &mut Draft) -> Result<()> {
-        let options = &self.parts.options;
-        let first = self.first(&turn.chatbot)?;
-        if first.is_none() && options.fallback == Fallback::Error {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "No model provider is configured. Set one for the organization (PUT \
-                 /api/external/providers/NAME), or OPENAI_API_KEY, or OPENAI_BASE_URL for \
-                 another server, or OKRA_LLM_FALLBACK=extractive.",
-            ));
+        if let (Some(chatbot), Some(older)) = (chatbot, outgrown) {
+            self.remember(&chatbot, session, older).await;
         }
-        let (question, minimum) = (&turn.question.text, MIN_SIMILARITY);
-        let passages = match question.is_empty() {
-            true => Vec::new(), // images alone
-            false => {
-                let found = self.retrieve(&turn.chatbot, question, options.passages, minimum);
-                found.await?.passages
-            }
-        };
-        draft.retrieval = turn.started.elapsed();
-        let grounded = passages.iter().any(|passage| passage.answers);
-        draft.grounded = (!question.is_empty()).then_some(grounded);
-        match first {
-            Some(first) => self.ask_model(turn, first, &passages, draft).await,
-            None => extract(turn, &passages, draft).await,
-        }
-    }
-
-    async fn ask_model(
-        &self,
-        turn: &Running,
-        first: First,
-        passages: &[Passage],
-        draft: &mut Draft,
-    ) -> Result<()> {
-        let options = &self.parts.options;
-        draft.answered_by = Some("model");
-        draft.model = Some(turn.chatbot.settings.model.clone());
-        draft.provider = first.as_ref().ok().map(|it| it.provider.clone());
-        draft.sources = passages.iter().map(Passage::cited).collect();
-        turn.send(TurnEvent::Sources(draft.sources.clone())).await;
-        let (chatbot, budget) = (&turn.chatbot, options.prompt_tokens);
-        let lines = prompt::build(chatbot, passages, &turn.history, &turn.question, budget);
-        let messages = self.shown(chatbot, lines).await?;
-        draft.images_seen = messages.last().map_or(0, |asked| asked.images.len());
-        let request = ChatRequest {
-            messages,
-            max_output_tokens: options.answer_tokens,
-            ..ChatRequest::default()
-        };
-        let begun = self.begin_answer(chatbot, first, request).await;
-        let begun = begun.map_err(provider_error)?;
-        draft.provider = Some(begun.provider);
-        draft.model = Some(begun.model);
-        draft.instead_of = begun.instead_of;
-        if !begun.sees {
-            draft.images_seen = 0;
-        }
-        let mut stream = begun.stream;
-        while let Some(delta) = stream.next().await {
-            match delta.map_err(provider_error)? {
-                ChatDelta::Text(text) => {
-                    let text = storable(text);
-                    draft
-                        .first_text
-                        .get_or_insert_with(|| turn.started.elapsed());
-                    draft.text.push_str(&text);
-                    turn.send(TurnEvent::Delta(text)).await;
-                }
-                // None was offered; a model that calls one all the same is not heard.
-                ChatDelta::ToolCall(_) => {}
-                ChatDelta::Done { .. } if draft.text.is_empty() => {
-                    let message = "The model called a tool where none was offered.";
-                    return Err(Error::new(ErrorKind::Provider, message));
-                }
-                ChatDelta::Done { usage, model, .. } => {
-                    draft.tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
-                    draft.written = i64::from(usage.output_tokens);
-                    draft.model = model.map(storable).or(draft.model.take());
-                    return Ok(());
-                }
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Provider,
-            "The model provider's answer broke off.",
-        ))
     }
 
     /// Stores the answer, whatever became of it, and sends the last event.
-    async fn finish(&self, turn: Running, draft: Draft, end: End) {
+    async fn finish(&self, turn: Running, mut draft: Draft, end: End) {
+        draft.close();
         let (ended, error) = match end {
             End::Complete => ("complete", None),
             End::Cancelled => ("cancelled", None),
@@ -351,16 +269,19 @@ impl Engine {
         let took = turn.started.elapsed();
         metrics::histogram!("okra_turn_seconds").record(took);
         let facts = AnswerFacts {
-            outcome: outcome(&draft, error.as_ref()),
+            outcome: draft.outcome(error.as_ref()),
             took: (ended == "complete").then_some(took),
             question: turn.open.session.last_message.as_ref().map(|it| it.id),
             takeovers: turn.open.session.takeovers,
         };
+        let by = draft.answered_by.unwrap_or("nobody");
+        let outcome = facts.outcome.map_or("unknown", |it| it.as_str());
+        metrics::counter!("okra_answers_total", "by" => by, "outcome" => outcome).increment(1);
         let message = Message {
             id: turn.answer_id,
             session_id: turn.open.session.id,
             sender_type: SenderType::Bot,
-            metadata: metadata(&turn, &draft, ended, error.as_ref()),
+            metadata: draft.metadata(&turn, ended, error.as_ref()),
             content: draft.text,
             attachments: None,
             model: draft.model,
@@ -394,22 +315,6 @@ impl Running {
     }
 }
 
-async fn extract(turn: &Running, passages: &[Passage], draft: &mut Draft) -> Result<()> {
-    let extract = extractive::answer(&turn.question.text, passages);
-    draft.answered_by = Some(match extract.kind {
-        Kind::Pair => "qna",
-        Kind::Passage => "passage",
-        Kind::Nothing => "nothing",
-    });
-    let source = extract.source.and_then(|index| passages.get(index));
-    draft.sources = source.map(Passage::cited).into_iter().collect();
-    turn.send(TurnEvent::Sources(draft.sources.clone())).await;
-    draft.first_text = Some(turn.started.elapsed());
-    draft.text = extract.text.clone();
-    turn.send(TurnEvent::Delta(extract.text)).await;
-    Ok(())
-}
-
 /// What was said before: the store's history where there is one, else what the client claims. With
 /// its images where the model sees any.
 fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>, sees: bool) -> Vec<Said> {
@@ -427,72 +332,6 @@ fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>, sees: bool) -
         images: images_of(message.attachments.as_deref().filter(|_| sees)),
     };
     open.history.iter().map(said).collect()
-}
-
-/// How well the question was served, where that can be told.
-fn outcome(draft: &Draft, error: Option<&Error>) -> Option<Outcome> {
-    match (error, draft.grounded) {
-        (Some(_), _) => Some(Outcome::Failed),
-        (None, Some(true)) => Some(Outcome::Answered),
-        (None, Some(false)) => Some(Outcome::Unanswered),
-        (None, None) => None,
-    }
-}
-
-fn metadata(
-    turn: &Running,
-    draft: &Draft,
-    ended: &str,
-    error: Option<&Error>,
-) -> Map<String, Value> {
-    let sources: Vec<Value> = draft
-        .sources
-        .iter()
-        .map(|source| {
-            json!({
-                "knowledge_id": source.knowledge_id,
-                "title": source.title,
-                "url": source.url,
-                "chunk": source.chunk,
-                "page": source.page,
-                "similarity": source.similarity,
-            })
-        })
-        .collect();
-    let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-    let mut metadata = Map::new();
-    metadata.insert("answered_by".to_owned(), json!(draft.answered_by));
-    metadata.insert("model_used".to_owned(), json!(draft.model.is_some()));
-    metadata.insert("ended".to_owned(), json!(ended));
-    metadata.insert("outcome".to_owned(), json!(outcome(draft, error)));
-    metadata.insert("sources".to_owned(), Value::Array(sources));
-    metadata.insert(
-        "timings_ms".to_owned(),
-        json!({
-            "retrieval": millis(draft.retrieval),
-            "first_text": draft.first_text.map(millis),
-            "total": millis(turn.started.elapsed()),
-        }),
-    );
-    if draft.tokens > 0 {
-        metadata.insert("completion_tokens".to_owned(), json!(draft.written));
-    }
-    if turn.images_sent > 0 {
-        let images = json!({"sent": turn.images_sent, "seen": draft.images_seen});
-        metadata.insert("images".to_owned(), images);
-    }
-    if let Some(failed) = &draft.instead_of {
-        let instead_of = json!({"model": failed.model, "error": storable(failed.error.clone())});
-        metadata.insert("instead_of".to_owned(), instead_of);
-    }
-    if let Some(error) = error {
-        let shown = match error.kind {
-            ErrorKind::Internal => "an internal error, which the server's log tells",
-            _ => error.message.as_str(),
-        };
-        metadata.insert("error".to_owned(), json!(shown));
-    }
-    metadata
 }
 
 /// What a provider says, without U+0000: Postgres can't store it, and an answer must not be lost to

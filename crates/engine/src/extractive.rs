@@ -1,5 +1,5 @@
-//! Answering without a model: a strongly matching Q&A pair word for word, else the sentences of the
-//! best passage that answer, else an honest "I don't know". Pure.
+//! Answering without a model, by the best passage: a strongly matching Q&A pair word for word, else the sentences of the
+//! best passage that answer. Pure.
 
 use okra_search::{Change, Document, Fusion, Index, Query};
 use unicode_segmentation::UnicodeSegmentation;
@@ -11,6 +11,8 @@ use crate::retrieve::Passage;
 const VERBATIM_SIMILARITY: f32 = 0.5;
 /// The most characters of an extracted answer.
 const MAX_CHARS: usize = 600;
+/// The most characters of an excerpt.
+const EXCERPT_CHARS: usize = 400;
 /// What a heading's score counts: it names what the sentences below it say.
 const HEADING: f32 = 0.5;
 /// What a number counts in answer to a question that asks for one.
@@ -23,8 +25,6 @@ const JOINS: f32 = 0.6;
 pub(crate) struct Extract {
     pub(crate) text: String,
     pub(crate) kind: Kind,
-    /// Which of the passages it rests on.
-    pub(crate) source: Option<usize>,
 }
 
 /// How an answer came about.
@@ -34,40 +34,54 @@ pub(crate) enum Kind {
     Pair,
     /// Sentences of a passage.
     Passage,
-    /// Nothing was found.
-    Nothing,
 }
 
-/// The best answer to `question` that `passages`, best first, hold.
-pub(crate) fn answer(question: &str, passages: &[Passage]) -> Extract {
-    let Some(best) = passages.first().filter(|best| best.answers) else {
-        return Extract {
-            text: dont_know(question).to_owned(),
-            kind: Kind::Nothing,
-            source: None,
-        };
-    };
+/// The best answer to `question` that `passages`, best first, hold; `None` where they hold none. Pairs are given word
+/// for word where `verbatim` says so.
+pub(crate) fn answer(question: &str, passages: &[Passage], verbatim: bool) -> Option<Extract> {
+    let best = passages.first().filter(|best| best.answers)?;
     let chunk = &best.found.chunk;
     let (text, kind) = match &chunk.question {
-        Some(_) if best.similarity >= VERBATIM_SIMILARITY => (chunk.text.clone(), Kind::Pair),
+        Some(_) if verbatim && best.similarity >= VERBATIM_SIMILARITY => {
+            (chunk.text.clone(), Kind::Pair)
+        }
         _ => (sentences_that_answer(question, &chunk.text), Kind::Passage),
     };
-    Extract {
-        text,
-        kind,
-        source: Some(0),
-    }
+    Some(Extract { text, kind })
 }
 
-/// The honest answer where nothing was found, in the question's language as far as its script
-/// tells.
-fn dont_know(question: &str) -> &'static str {
-    let hangul = |c: char| matches!(c, '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' | '\u{AC00}'..='\u{D7A3}');
-    if question.chars().any(hangul) {
-        "죄송합니다. 제가 가진 자료에서 그 질문에 대한 답을 찾지 못했습니다."
-    } else {
-        "I'm sorry, I don't know. I couldn't find an answer to that in what I have been given."
+/// The sentences of `text` that say what `claim` does, or else what `question` asks for, or else its first ones; word
+/// for word, at most [`EXCERPT_CHARS`] long.
+pub(crate) fn excerpt(claim: &str, question: &str, text: &str) -> String {
+    let sentences = sentences(text);
+    let best_of = |scores: &[f32]| {
+        let best =
+            (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]).then(b.cmp(a)))?;
+        (scores[best] > 0.0).then_some(best)
+    };
+    let mut scores = score(claim, &sentences);
+    let mut best = best_of(&scores);
+    if best.is_none() {
+        scores = score(question, &sentences);
+        best = best_of(&scores);
     }
+    let (mut first, mut last) = (best.unwrap_or(0), best.unwrap_or(0));
+    let joins = |at: usize| best.is_none_or(|best| scores[at] >= JOINS * scores[best]);
+    let length = |first: usize, last: usize| -> usize {
+        let chosen = sentences.iter().take(last + 1).skip(first);
+        chosen.map(|sentence| sentence.chars().count()).sum()
+    };
+    while last + 1 < sentences.len() && joins(last + 1) && length(first, last + 1) <= EXCERPT_CHARS
+    {
+        last += 1;
+    }
+    while first > 0 && joins(first - 1) && length(first - 1, last) <= EXCERPT_CHARS {
+        first -= 1;
+    }
+    let chosen: String = sentences.into_iter().take(last + 1).skip(first).collect();
+    let chosen = chosen.trim();
+    let end = chosen.char_indices().nth(EXCERPT_CHARS);
+    chosen[..end.map_or(chosen.len(), |(end, _)| end)].to_owned()
 }
 
 /// The run of sentences around the one that matches best, at most [`MAX_CHARS`] long.
@@ -226,8 +240,10 @@ mod tests {
     fn a_strong_pair_is_given_word_for_word() {
         let long = "Yes. ".repeat(300);
         let found = [passage(Some("Do you ship?"), &long, 0.9, true)];
-        let extract = answer("do you ship", &found);
+        let extract = answer("do you ship", &found, true).expect("found");
         assert_eq!((extract.text, extract.kind), (long, Kind::Pair));
+        let extract = answer("do you ship", &found, false).expect("found");
+        assert_eq!(extract.kind, Kind::Passage);
     }
 
     #[test]
@@ -239,7 +255,9 @@ mod tests {
         let extract = answer(
             "How long do I have to return a machine?",
             &[passage(None, &text, 0.8, true)],
-        );
+            true,
+        )
+        .expect("found");
         assert!(extract.text.contains("within 30 days"), "{}", extract.text);
         assert!(extract.text.chars().count() <= MAX_CHARS);
         assert!(extract.text.starts_with("A machine"), "{}", extract.text);
@@ -252,7 +270,9 @@ mod tests {
         let extract = answer(
             "반품은 며칠 이내에 가능한가요?",
             &[passage(None, &text, 0.8, true)],
-        );
+            true,
+        )
+        .expect("found");
         assert!(extract.text.contains("30일 이내"), "{}", extract.text);
         assert!(extract.text.chars().count() <= MAX_CHARS);
     }
@@ -267,7 +287,8 @@ mod tests {
                     the machine in its own box.\n\nThe return label is free for machines. For \
                     accessories and spare parts you pay the postage yourself.";
         let found = [passage(None, text, 0.8, true)];
-        let extract = answer("How long do I have to return a machine?", &found);
+        let extract =
+            answer("How long do I have to return a machine?", &found, true).expect("found");
         assert!(
             extract.text.starts_with("You have 30 days"),
             "{}",
@@ -276,25 +297,46 @@ mod tests {
     }
 
     #[test]
-    fn without_a_good_passage_it_says_so_in_the_questions_language() {
+    fn without_a_good_passage_there_is_no_answer() {
         let weak = [passage(None, "Something else.", 0.1, false)];
-        assert!(
-            answer("What is the capital of Mars?", &weak)
-                .text
-                .contains("don't know")
+        assert_eq!(answer("What is the capital of Mars?", &weak, true), None);
+        assert_eq!(answer("화성의 수도는?", &[], true), None);
+    }
+
+    #[test]
+    fn an_excerpt_is_what_says_the_same() {
+        let text =
+            "We opened in 1990. Returns take 30 days. The label is free. 환불은 3일 안에 됩니다.";
+        let check = |claim: &str, question: &str, expected: &str| {
+            assert_eq!(
+                excerpt(claim, question, text),
+                expected,
+                "{claim} {question}"
+            );
+        };
+        check(
+            "The label costs nothing: it is free.",
+            "?",
+            "The label is free.",
         );
-        assert!(
-            answer("화성의 수도는?", &[])
-                .text
-                .contains("찾지 못했습니다")
+        check("사흘 안에 환불됩니다.", "?", "환불은 3일 안에 됩니다.");
+        check(
+            "ラベルは無料です",
+            "Is the label free?",
+            "The label is free.",
         );
-        assert_eq!(answer("?", &weak).source, None);
+        check("ラベルは無料です", "無料ですか", text);
+        assert_eq!(excerpt("a", "b", ""), "");
+        assert_eq!(
+            excerpt("가", "나", &"가".repeat(5_000)).chars().count(),
+            EXCERPT_CHARS
+        );
     }
 
     #[test]
     fn text_without_sentence_ends_is_cut_between_characters() {
         let text = "가".repeat(5_000);
-        let extract = answer("가나", &[passage(None, &text, 0.8, true)]);
+        let extract = answer("가나", &[passage(None, &text, 0.8, true)], true).expect("found");
         assert!(extract.text.chars().count() <= MAX_CHARS + 1);
     }
 }

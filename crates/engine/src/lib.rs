@@ -84,6 +84,8 @@ pub struct Options {
     pub prompt_tokens: usize,
     /// Tokens of an answer at most; `None` leaves it to the provider.
     pub answer_tokens: Option<u32>,
+    /// How long a turn may take, from the stored question to the end of its answer.
+    pub turn_time: Duration,
     /// Memory that search indexes may take together, in bytes. One index is always kept.
     pub index_cache_bytes: usize,
     /// Where large indexes are kept between starts; `None` keeps all in memory.
@@ -102,6 +104,7 @@ impl Default for Options {
             history_messages: 20,
             prompt_tokens: 8_000,
             answer_tokens: None,
+            turn_time: Duration::from_secs(180),
             index_cache_bytes: 512 * 1024 * 1024,
             index_folder: None,
             reading: Reading::default(),
@@ -136,6 +139,8 @@ pub struct Engine {
     handover: Arc<handover::Handover>,
     /// Turns that visitors may come back to.
     live: live::LiveTurns,
+    /// What conversations said before the part that a turn is shown.
+    memories: chat::Memories,
     /// Turns and jobs under way, so that a shutdown can wait for them.
     running: TaskTracker,
     /// Cancelled when the server stops: workers give their jobs back.
@@ -159,6 +164,7 @@ impl Engine {
             jobs: Notify::new(),
             handover: Arc::default(),
             live: live::LiveTurns::default(),
+            memories: chat::Memories::new(),
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }))

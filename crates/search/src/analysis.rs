@@ -14,12 +14,14 @@ mod korean;
 mod language;
 mod latin;
 mod script;
+mod telling;
 mod tokens;
 
 use std::sync::LazyLock;
 
 pub(crate) use language::{Evidence, LANGUAGES, Language};
 pub(crate) use script::Script;
+pub use telling::{language_of, telling_words};
 pub(crate) use tokens::for_each_token;
 
 use crate::hash::term_id;

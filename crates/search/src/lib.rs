@@ -20,6 +20,7 @@ mod index;
 mod segment;
 mod vector;
 
+pub use analysis::{language_of, telling_words};
 pub use fusion::Fusion;
 pub use index::{Change, Document, Hit, Index, Query, Stamp};
 pub use vector::QuantizedVector;

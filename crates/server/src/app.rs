@@ -137,6 +137,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             fallback: config.fallback,
             prompt_tokens: config.max_prompt_tokens,
             answer_tokens: config.max_answer_tokens,
+            turn_time: config.turn_time,
             index_cache_bytes: config.index_cache_bytes,
             index_folder: Some(config.data_dir.join("indexes")),
             reading: config.reading.clone(),

@@ -66,6 +66,7 @@ struct Written {
     llm_fallback: String,
     max_prompt_tokens: usize,
     max_answer_tokens: u32,
+    max_turn_seconds: usize,
     embedder: String,
     embedding_model: String,
     embedding_base_url: String,
@@ -129,6 +130,8 @@ pub struct Config {
     pub max_prompt_tokens: usize,
     /// Tokens of an answer at most.
     pub max_answer_tokens: Option<u32>,
+    /// How long a turn may take.
+    pub turn_time: Duration,
     /// Who embeds for whoever has not chosen.
     pub embedding: Embedding,
     /// The folder of sentence transformers.
@@ -291,6 +294,11 @@ impl Config {
             database_url,
             storage_url,
             max_prompt_tokens: at_least(written.max_prompt_tokens, 500, "max_prompt_tokens")?,
+            turn_time: Duration::from_secs(at_least(
+                written.max_turn_seconds,
+                1,
+                "max_turn_seconds",
+            )? as u64),
             max_answer_tokens: Some(written.max_answer_tokens).filter(|tokens| *tokens > 0),
             index_cache_bytes: written.index_cache_mb.saturating_mul(1024 * 1024),
             max_upload_bytes: written.max_upload_mb.saturating_mul(1024 * 1024),

@@ -8,6 +8,7 @@
 mod chat;
 mod dialect;
 mod embeddings;
+mod obey;
 mod rerank;
 mod script;
 
@@ -29,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use dialect::Dialect;
 pub use embeddings::embedding;
+pub use obey::NOTHING_TO_OBEY;
 pub use script::{EmbeddingScript, ErrorReply, RerankScript, Script};
 
 /// How many of the latest requests are kept, so that a benchmark doesn't fill the memory.

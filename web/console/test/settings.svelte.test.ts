@@ -58,6 +58,24 @@ test('office hours are sent as a whole, and taken away by null', () => {
   expect(zones('Asia/Okra')).toContain('Asia/Okra');
 });
 
+test('how questions are answered goes from the form to the settings and back to what is usual', () => {
+  const draft = new Draft(behaviourOf(details));
+  draft.value.knowledgeOnly = true;
+  draft.value.verbatim = 'yes';
+  draft.value.maxTokens = '400';
+  draft.value.linkHosts = 'Shop.example, *.docs.example\n a.example';
+  const answering = { knowledgeOnly: true, verbatim: true, maxTokens: 400, linkHosts: ['shop.example', '*.docs.example', 'a.example'] };
+  expect(changeOf(draft.changes())).toEqual({ settings: { answering } });
+  const kept = { ...details, settings: { ...details.settings, answering: { ...answering, followUps: false } } } as ChatbotDetails;
+  const again = new Draft(behaviourOf(kept));
+  expect(again.value).toMatchObject({ knowledgeOnly: true, verbatim: 'yes', followUps: false, maxTokens: '400', linkHosts: 'shop.example\n*.docs.example\na.example' });
+  again.value.verbatim = '';
+  again.value.maxTokens = ' ';
+  expect(changeOf(again.changes())).toEqual({ settings: { answering: { verbatim: null, maxTokens: null } } });
+  again.value.maxTokens = 'many';
+  expect(changeOf(again.changes()).settings).toMatchObject({ answering: { maxTokens: 'many' } });
+});
+
 test('a list is put in another order within its ends', () => {
   expect(moved(['a', 'b', 'c'], 0, 2)).toEqual(['b', 'c', 'a']);
   expect(moved(['a', 'b', 'c'], 2, 1)).toEqual(['a', 'c', 'b']);

@@ -5,13 +5,14 @@ import { seconds } from '../src/lib/time.svelte';
 import { spent } from '../src/pages/playground/parts/times';
 
 const PASSAGE = { knowledge_id: 'k1', title: 'Care', chunk: 1, content: 'Rinse it.', similarity: 0.9 };
+const OTHER = { ...PASSAGE, chunk: 2, content: 'Dry it.' };
 const event = (name: string, data: object): string => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-const BEGIN = event('session', { session_id: 's1', message_id: 'm1' }) + event('sources', { sources: [PASSAGE] });
+const BEGIN = event('session', { session_id: 's1', message_id: 'm1' }) + event('sources', { sources: [PASSAGE, OTHER] });
 const DONE = event('done', {
   content: 'Rinse it.',
   model: 'gpt-4o-mini',
   tokens_used: 42,
-  metadata: { answered_by: 'model', timings_ms: { retrieval: 2, first_text: 300, total: 900 } },
+  metadata: { answered_by: 'model', looked_up: 'How is the lid cleaned?', sources: [{ knowledge_id: 'k1', chunk: 1, excerpt: 'Rinse it.' }], timings_ms: { retrieval: 2, first_text: 300, total: 900 } },
 });
 
 /** A server that answers each question with the next of `answers`, and keeps what it was asked. */
@@ -48,8 +49,9 @@ test('an answer comes with its passages and how it came about', async () => {
     question: 'How do I clean it?',
     answer: 'Rinse it.',
     state: 'complete',
-    passages: [PASSAGE],
-    facts: { by: 'model', model: 'gpt-4o-mini', tokens: 42, timings: { retrieval: 2, first_text: 300, total: 900 } },
+    passages: [PASSAGE, OTHER],
+    used: [{ ...PASSAGE, excerpt: 'Rinse it.' }],
+    facts: { lookedUp: 'How is the lid cleaned?', by: 'model', model: 'gpt-4o-mini', tokens: 42, timings: { retrieval: 2, first_text: 300, total: 900 } },
   });
   await talk.ask('And the lid?');
   expect(asked[0]).toEqual({ platform: 'playground', messages: [{ role: 'user', content: 'How do I clean it?' }] });

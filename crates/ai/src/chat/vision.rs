@@ -74,15 +74,19 @@ const BLIND: &[&str] = &[
 
 /// Whether the model of this name takes images in a user's message.
 pub fn sees_images(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let name: String = name
-        .chars()
-        .filter(|character| character.is_alphanumeric() || *character == '.')
-        .flat_map(char::to_lowercase)
-        .collect();
+    let name = plain(model);
     let sees = BEGINNINGS.iter().any(|start| name.starts_with(start))
         || PARTS.iter().any(|part| name.contains(part));
     sees && !BLIND.iter().any(|part| name.contains(part))
+}
+
+/// A model's name as such lists write it: without what stands before its last `/`, in small letters, digits and dots.
+pub(super) fn plain(model: &str) -> String {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    name.chars()
+        .filter(|character| character.is_alphanumeric() || *character == '.')
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]

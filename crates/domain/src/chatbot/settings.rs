@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::answering::Answering;
 use super::{OfficeHours, at_most};
 use crate::error::{Error, Result};
 use crate::models::parse_fallback;
@@ -66,6 +67,9 @@ pub struct Settings {
     pub fallback_model: Option<String>,
     /// The chatbot's instructions to the model.
     pub prompt: String,
+    /// How questions are answered; absent while all of it is as it is by default.
+    #[serde(skip_serializing_if = "Answering::is_default")]
+    pub answering: Answering,
     /// The chat widget's look.
     pub snippet: Snippet,
 }
@@ -81,6 +85,7 @@ impl Default for Settings {
             model: "gpt-4o-mini".to_owned(),
             fallback_model: None,
             prompt: String::new(),
+            answering: Answering::default(),
             snippet: Snippet::default(),
         }
     }
@@ -99,6 +104,7 @@ impl Settings {
             office.check()?;
         }
         parse_fallback("settings.fallbackModel", self.fallback_model.clone())?;
+        self.answering.check()?;
         self.snippet.check("settings.snippet.")
     }
 }

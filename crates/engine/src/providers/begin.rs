@@ -119,7 +119,7 @@ impl Engine {
 
 /// The model that answers where the chatbot's own does not begin: the chatbot's choice, else its
 /// organization's. Not the same one again.
-fn stand_in(chatbot: &Chatbot) -> Option<&str> {
+pub(crate) fn stand_in(chatbot: &Chatbot) -> Option<&str> {
     let own = chatbot.settings.fallback_model.as_deref().map(str::trim);
     let own = own.filter(|name| !name.is_empty());
     let name = own.or(chatbot.models.fallback_model.as_deref())?;

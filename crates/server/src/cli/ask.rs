@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use okra_domain::session::parse_message;
 use okra_engine::Engine;
-use okra_engine::chat::{TurnEvent, TurnRequest};
+use okra_engine::chat::{TurnEvent, TurnRequest, used_sources};
 use okra_store::sessions::{SessionKey, UserMessage};
 
 /// Runs `okra ask`.
@@ -36,7 +36,8 @@ pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Resul
             TurnEvent::Delta(text) => {
                 super::print(&text)?;
             }
-            TurnEvent::Done(_) => {
+            TurnEvent::Done(message) => {
+                sources = used_sources(&message, &sources);
                 super::print("\n")?;
             }
             TurnEvent::Failed(error) => return Err(error.into()),

@@ -72,15 +72,16 @@ pub struct ChatReply {
     message: Option<MessageBody>,
     /// Whether a person has the conversation.
     is_human_mode: bool,
-    /// The passages that the answer was given.
+    /// The passages that the answer rests on.
     sources: Vec<CitedSource>,
 }
 
 /// Chat
 ///
 /// With `?stream=true` the answer comes as server-sent events, each with a name and one JSON
-/// object: `session` (`session_id`, `message_id`), `sources` (a list under `sources`), `delta`
-/// (`content`), and at the end exactly one `done` (the message) or `error` (the error). Closing the
+/// object: `session` (`session_id`, `message_id`), `sources` (under `sources` the passages that the answer is
+/// given), `delta` (`content`), and at the end exactly one `done` (the message) or `error` (the error). Which of the
+/// passages the answer rests on is known at its end: `metadata.sources` of the message in `done`. Closing the
 /// connection stops the answer.
 ///
 /// Where a person has the conversation, or takes it over meanwhile, there is no message: `message` is

@@ -12,9 +12,10 @@ use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use okra_domain::chatbot::{Snippet, VoiceWidgetConfig};
+use okra_domain::chatbot::{Chatbot, Snippet, VoiceWidgetConfig};
 use okra_domain::session::MAX_COMMENT_CHARS;
 use okra_domain::{Error, ErrorKind, Timestamp};
+use okra_engine::chat::hosts_in;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -49,6 +50,9 @@ pub struct WidgetChatbot {
     avatar: Option<String>,
     greeting: String,
     suggestions: Vec<String>,
+    /// Hosts that answers may link to, as in `shop.example` or `*.shop.example`: the chatbot's own sites, those that
+    /// its instructions and greeting name, and those that were allowed. An answer adds its sources' hosts and its own.
+    link_hosts: Vec<String>,
     /// Whether an e-mail address is asked for before the first message.
     asks_email: bool,
     /// Whether messages may carry images: where a model answers that is known to see them.
@@ -83,6 +87,7 @@ pub async fn config(
 ) -> ApiResult<Response> {
     let avatar = chatbot.avatar.as_deref();
     let accepts_images = app.engine.sees_images(&chatbot);
+    let link_hosts = link_hosts(&app, &chatbot);
     let reply = WidgetReply {
         chatbot: WidgetChatbot {
             avatar: avatar.map(|file| app.config.avatar_url(chatbot.id, file)),
@@ -91,6 +96,7 @@ pub async fn config(
             description: chatbot.description,
             greeting: chatbot.settings.greeting,
             suggestions: chatbot.suggestions.unwrap_or_default(),
+            link_hosts,
             asks_email: chatbot.settings.is_request_user_info_enabled,
             accepts_images,
             offers_person: chatbot.settings.is_human_handover_enabled,
@@ -109,6 +115,20 @@ pub async fn config(
         (header::VARY, "origin"),
     ];
     Ok((kept, JsonBody(reply)).into_response())
+}
+
+/// What the operator wrote is trusted, and where the chatbot is shown; what a model writes is not.
+fn link_hosts(app: &App, chatbot: &Chatbot) -> Vec<String> {
+    let mut hosts = chatbot.settings.answering.link_hosts.clone();
+    for text in [&chatbot.settings.prompt, &chatbot.settings.greeting] {
+        hosts.extend(hosts_in(text));
+    }
+    hosts.extend(app.config.public_url.iter().flat_map(|url| hosts_in(url)));
+    let origins = chatbot.allowed_origins.iter();
+    hosts.extend(origins.map(|origin| origin.host_pattern().to_owned()));
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts
 }
 
 /// Who begins or goes on with a chat.

@@ -108,10 +108,13 @@ async fn a_model_gets_prompt_passages_and_history(stage: Stage) {
     next["session_id"] = first["session_id"].clone();
     bot.chat(next).await.expect(200);
     let requests = provider.requests();
-    assert_eq!(requests.len(), 2);
-    assert_eq!(requests[0].key(), Some("sk-of-the-server"));
-    assert_eq!(requests[0].body["model"], "mock-chat");
-    let asked = requests[1].conversation();
+    // "And with soap?" leans on what was said, so the model writes it out in between.
+    assert_eq!(requests.len(), 3);
+    for request in &requests {
+        assert_eq!(request.key(), Some("sk-of-the-server"));
+        assert_eq!(request.body["model"], "mock-chat");
+    }
+    let asked = requests[2].conversation();
     let system = &asked[0];
     for part in [
         "You sell teapots. Be brief.",
@@ -123,9 +126,9 @@ async fn a_model_gets_prompt_passages_and_history(stage: Stage) {
         assert!(system.contains(part), "{part} in {system}");
     }
     assert_eq!(
-        system.matches("</passages>").count(),
-        2,
-        "the rules' and the end: {system}"
+        system.matches("</passages").count(),
+        1,
+        "nothing but the end: {system}"
     );
     assert!(
         system.find("<passage ") < system.find("Never use soap."),

@@ -257,7 +257,7 @@ async fn chats_sessions_and_messages_have_their_documented_keys(stage: Stage) {
     check_keys(&reply, "session_id message sources");
     check_keys(
         &reply["sources"][0],
-        "knowledge_id title url chunk content similarity page",
+        "knowledge_id title url chunk content similarity page excerpt",
     );
     check_keys(&reply["message"], MESSAGE);
     let messages = bot.messages(&reply["session_id"]).await;

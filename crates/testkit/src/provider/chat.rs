@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::dialect::{Call, Dialect, Said, words};
+use super::obey::obey;
 use super::{Script, Watch, hang};
 
 /// A request for an answer, as far as its address and body tell.
@@ -108,6 +109,12 @@ fn steps(script: Script, asked: &Asked<'_>) -> Vec<Step> {
             let text = last_user_message(asked);
             let words = text.split_inclusive(' ').count();
             answer.whole(&text, words)
+        }
+        Script::Obey => {
+            let deed = obey(&asked.dialect.conversation(asked.request));
+            let calls = deed.call.map(|name| (name, "{}".to_owned()));
+            let calls = calls.into_iter().collect();
+            Answer { calls, ..answer }.whole(&deed.text, 3)
         }
         Script::Text { text, deltas } => answer.whole(&text, deltas),
         Script::Empty => answer.whole("", 0),

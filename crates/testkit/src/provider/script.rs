@@ -14,6 +14,11 @@ use super::json_response;
 pub enum Script {
     /// Says the last user message back, a word at a time.
     Echo,
+    /// Does whatever reaches it as an instruction (`say "…"`, `call NAME`), and says [`NOTHING_TO_OBEY`] where nothing
+    /// does; see the module `obey`.
+    ///
+    /// [`NOTHING_TO_OBEY`]: super::NOTHING_TO_OBEY
+    Obey,
     /// Says `text` in `deltas` pieces.
     Text {
         /// What to say.

@@ -35,6 +35,8 @@ export interface WidgetChatbot {
   avatar: string | null;
   greeting: string;
   suggestions: string[];
+  /** Hosts that answers may link to; `*.` before one means all below it. */
+  link_hosts: string[];
   asks_email: boolean;
   accepts_images: boolean;
   /** Whether visitors may ask for a person. */
@@ -49,11 +51,20 @@ export interface Source {
   chunk: number;
   page: number | null;
   content?: string;
+  /** The sentences of the passage that the answer rests on; known when it has ended. */
+  excerpt?: string | null;
   similarity: number;
 }
 
 /** A passage as it stands in its document: without the lines on where that is. */
 export const passageText = (block: string): string => block.replace(/^Title: .*\nChunk: .*\n\n(Content:\n)?/, '');
+
+/** A passage before, within and after the excerpt; whole where it is not in it. */
+export function aroundExcerpt(text: string, excerpt: string | null | undefined): string[] {
+  const at = excerpt ? text.indexOf(excerpt) : -1;
+  if (!excerpt || at < 0) return [text];
+  return [text.slice(0, at), excerpt, text.slice(at + excerpt.length)];
+}
 
 /** A file of a message. */
 export interface Attachment {
@@ -71,6 +82,10 @@ export interface StoredMessage {
   created_at: string;
   attachments: Attachment[] | null;
   sources: Source[];
+  /** Hosts that this answer may link to beside the chatbot's and its sources'. */
+  link_hosts: string[];
+  /** What the visitor may ask next. */
+  suggestions: string[];
   feedback: Rating;
   /** What the agent is called who wrote it. */
   agent: string | null;

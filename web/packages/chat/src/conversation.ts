@@ -20,7 +20,11 @@ export interface Entry {
   sender: 'user' | 'bot' | 'agent';
   content: string;
   images: readonly Attachment[];
+  /** What the answer is given while it is being written, and what it rests on when it has ended. */
   sources: Source[];
+  linkHosts: readonly string[];
+  /** What may be asked next. */
+  suggestions: readonly string[];
   feedback: Rating;
   /** What the agent is called who wrote it. */
   agent: string | undefined;
@@ -132,6 +136,8 @@ export class Conversation {
         content: message.content,
         images: message.attachments ?? [],
         sources: message.sources,
+        linkHosts: message.link_hosts ?? [],
+        suggestions: message.suggestions ?? [],
         feedback: message.feedback,
         agent: message.agent ?? undefined,
         state: (message.ended as EntryState | null) ?? 'sent',
@@ -361,10 +367,13 @@ export class Conversation {
           if (!handling?.is_human_mode) this.#set({ handling: { is_human_mode: true, state: 'in_progress', agent: null } });
           return { ...answer, state: 'cancelled' };
         }
-        // The stored message names its sources without their text; ours have it.
-        const sources = answer.sources.length ? answer.sources : data.sources;
+        // Of what it was given the answer rests on these. They are named without their text; ours have it.
+        const given = ({ knowledge_id, chunk }: Source): Source | undefined =>
+          answer.sources.find((it) => it.knowledge_id === knowledge_id && it.chunk === chunk);
+        const sources = (data.sources as Source[]).map((source) => ({ ...given(source), ...source }));
         const state = (data.ended ?? 'complete') as EntryState;
-        return this.#change(answer, { id: data.id, content: data.content, sources, state });
+        const [linkHosts, suggestions] = [data.link_hosts ?? [], data.suggestions ?? []];
+        return this.#change(answer, { id: data.id, content: data.content, sources, linkHosts, suggestions, state });
       }
       case 'error':
         return this.#change(answer, { state: 'failed', error: data.error, code: data.code });
@@ -405,7 +414,7 @@ export class Conversation {
 
   #add(sender: Entry['sender'], content: string, state: EntryState, id?: string, images: readonly Attachment[] = []): Entry {
     const key = this.around.uuid();
-    const entry: Entry = { key, id, sender, content, images, state, sources: [], feedback: null, agent: undefined, error: undefined, code: undefined };
+    const entry: Entry = { key, id, sender, content, images, state, sources: [], linkHosts: [], suggestions: [], feedback: null, agent: undefined, error: undefined, code: undefined };
     this.#set({ entries: [...this.#state.entries, entry] });
     return entry;
   }

@@ -1,6 +1,6 @@
 // Conversations over connections that drop, servers that refuse, and visitors who stop or come back.
 import { describe, expect, test } from 'vitest';
-import { Conversation, VisitorApi, backoff, type FormPost, type State, type Surroundings } from '../src';
+import { aroundExcerpt, Conversation, VisitorApi, backoff, type FormPost, type State, type Surroundings } from '../src';
 
 type Reply = (request: { method: string; path: string; body: any; headers: Record<string, string> }) => Response | Promise<Response>;
 
@@ -8,10 +8,11 @@ const json = (body: unknown, status = 200, headers = {}) =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } });
 
 const SESSION = { token: 'token-1', visitor: { email: null, name: null, verified: false }, session_id: null };
-const DONE = { id: 'answer', content: 'Rinse it with cold water.', sources: [], ended: 'complete' };
+const CARE = { knowledge_id: 'k', title: 'Care', url: null, chunk: 1, page: null, excerpt: 'Rinse', similarity: 0.9 };
+const DONE = { id: 'answer', content: 'Rinse it with cold water.', sources: [CARE], link_hosts: ['a.example'], suggestions: ['And the lid?'], ended: 'complete' };
 const TRANSCRIPT: [string, object][] = [
   ['session', { session_id: 's', message_id: 'answer', user_message_id: 'q' }],
-  ['sources', { sources: [{ knowledge_id: 'k', title: 'Care', url: null, chunk: 1, page: null, content: 'text', similarity: 0.9 }] }],
+  ['sources', { sources: [{ ...CARE, chunk: 2, content: 'unused' }, { ...CARE, excerpt: undefined, content: 'text' }] }],
   ['delta', { content: 'Rinse it ' }],
   ['delta', { content: 'with cold water.' }],
   ['done', DONE],
@@ -88,7 +89,9 @@ describe('Conversation', () => {
     const [question, answer] = conversation.state.entries;
     expect(question).toMatchObject({ sender: 'user', content: 'How do I rinse it?' });
     expect(answer).toMatchObject({ id: 'answer', content: DONE.content, state: 'complete' });
-    expect(answer?.sources[0]?.content).toBe('text');
+    // Of what it was given, what it rests on, with its text and the sentences that say so.
+    expect(answer?.sources).toEqual([{ ...CARE, content: 'text' }]);
+    expect(answer).toMatchObject({ linkHosts: ['a.example'], suggestions: ['And the lid?'] });
     expect(kept.token).toBe('token-1');
     expect(calls.at(-1)?.headers['authorization']).toBe('Bearer token-1');
     expect(states.some((state) => state.entries[1]?.content === 'Rinse it ')).toBe(true);
@@ -391,4 +394,12 @@ test('the passages of an older answer are brought when they are opened', async (
   expect(conversation.state.entries[0]!.sources.map(({ content }) => content)).toEqual(['', 'With cold water.']);
   await conversation.passages(conversation.state.entries[0]!);
   expect(calls.filter(({ key }) => key.endsWith('/sources'))).toHaveLength(1);
+});
+
+test('a passage is told apart around its excerpt', () => {
+  const check = (text: string, excerpt: string | null | undefined, parts: string[]): void => expect(aroundExcerpt(text, excerpt)).toEqual(parts);
+  check('One. Two. Three.', 'Two.', ['One. ', 'Two.', ' Three.']);
+  check('One. Two.', 'gone', ['One. Two.']);
+  check('One.', undefined, ['One.']);
+  check('One.', null, ['One.']);
 });

@@ -1,12 +1,12 @@
 // What a model, a document or a visitor wrote becomes text and harmless elements, nothing else.
 import { mount, unmount } from 'svelte';
 import { describe, expect, test } from 'vitest';
-import { glance, Markdown, markdownReader, safeLink } from '../src';
+import { glance, hostOf, linksTo, Markdown, markdownReader, safeLink, type LinkRule } from '../src';
 
-async function drawn(text: string): Promise<HTMLElement> {
+async function drawn(text: string, links?: LinkRule): Promise<HTMLElement> {
   const read = await markdownReader();
   const target = document.createElement('div');
-  const component = mount(Markdown, { target, props: { tokens: read(text) } });
+  const component = mount(Markdown, { target, props: { tokens: read(text), ...(links ? { links } : {}) } });
   const copy = target.cloneNode(true) as HTMLElement;
   await unmount(component);
   return copy;
@@ -61,6 +61,56 @@ describe('Markdown', () => {
   test('a text of a hundred thousand characters, deep in quotes, is drawn', async () => {
     const html = await drawn(`${'> '.repeat(50)}deep\n\n${'word '.repeat(20_000)}`);
     expect(html.textContent?.length).toBeGreaterThan(99_000);
+  });
+});
+
+describe('links by host', () => {
+  const rule = linksTo(['shop.example', '*.docs.example', 'localhost']);
+
+  const foreign = [
+    '[here](https://evil.example/x)',
+    '![map](https://evil.example/map.png?told=secret)',
+    'https://evil.example/x',
+    '<https://evil.example/x>',
+    '[here][1]\n\n[1]: https://evil.example',
+    '[here](https://shop.example.evil.example)',
+    '[here](https://shop.example@evil.example/)',
+    '[here](https://evilshop.example/)',
+    '[here](https://docs.example/)',
+    '[here](//evil.example)',
+    '[here](https:\\\\evil.example)',
+    '- [a](https://evil.example)\n\n> [b](https://evil.example)',
+    '| [a](https://evil.example) |\n|---|\n| https://evil.example |',
+    '**[a](https://evil.example)**',
+    '[write](mailto:thief@evil.example)',
+    '[write](mailto:a@shop.example,thief@evil.example)',
+    '[call us](tel:+8200000000)',
+    'www.evil.example',
+  ];
+  test.each(foreign)('%s leads nowhere', async (text) => {
+    const html = await drawn(text, rule);
+    expect(html.querySelector('a, img, [href], [src]')).toBeNull();
+  });
+
+  test('what leads nowhere says where it would have led', async () => {
+    expect((await drawn('See [the map](https://evil.example/x).', rule)).textContent).toBe('See the map (https://evil.example/x).');
+    expect((await drawn('See https://evil.example/x', rule)).textContent).toBe('See https://evil.example/x');
+  });
+
+  const own = [
+    ['[a](https://shop.example/x?y=z)', 'https://shop.example/x?y=z'],
+    ['[a](https://SHOP.example:8443/)', 'https://shop.example:8443/'],
+    ['https://a.b.docs.example', 'https://a.b.docs.example/'],
+    ['[a](mailto:us@shop.example)', 'mailto:us@shop.example'],
+    ['[+82 2-000](tel:+822000)', 'tel:+822000'],
+    ['- [a](http://localhost:3000/)', 'http://localhost:3000/'],
+  ];
+  test.each(own)('%s is a link', async (text, address) => {
+    expect((await drawn(text, rule)).querySelector('a')?.getAttribute('href')).toBe(address);
+  });
+
+  test('a host is told of web addresses alone', () => {
+    expect(['https://A.example:1/x', 'mailto:a@b.example', 'no', '', null].map(hostOf)).toEqual(['a.example', '', '', '', '']);
   });
 });
 

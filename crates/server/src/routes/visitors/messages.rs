@@ -32,9 +32,17 @@ pub struct VisitorMessage {
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     attachments: Option<Vec<Attachment>>,
-    /// The passages that the answer was given, without their text.
+    /// The passages that the answer rests on, without their text; each with the `excerpt` that says so.
     #[schema(value_type = Vec<Object>)]
     sources: Vec<Value>,
+    /// Hosts that this answer may link to, beside those of its sources and of the chatbot.
+    #[schema(value_type = Vec<String>)]
+    link_hosts: Vec<Value>,
+    /// What the visitor may ask next.
+    #[schema(value_type = Vec<String>)]
+    suggestions: Vec<Value>,
+    /// Whether the answer is that there is none, so that a person had better be offered.
+    offer_person: bool,
     /// What the visitor thought of it.
     feedback: Option<Rating>,
     /// What the agent is called who wrote it, where one did.
@@ -45,10 +53,11 @@ pub struct VisitorMessage {
 
 impl From<Message> for VisitorMessage {
     fn from(message: Message) -> Self {
-        let list = |metadata: &Map<String, Value>| match metadata.get("sources") {
-            Some(Value::Array(sources)) => sources.clone(),
+        let list = |name: &str| match message.metadata.get(name) {
+            Some(Value::Array(list)) => list.clone(),
             _ => Vec::new(),
         };
+        let offer_person = message.metadata.get("offer_person") == Some(&Value::Bool(true));
         let ended = message.metadata.get("ended").and_then(Value::as_str);
         let agent = message.metadata.get("agent");
         let agent = agent
@@ -58,7 +67,10 @@ impl From<Message> for VisitorMessage {
             id: message.id.0,
             sender_type: message.sender_type,
             created_at: message.created_at,
-            sources: list(&message.metadata),
+            sources: list("sources"),
+            link_hosts: list("link_hosts"),
+            suggestions: list("suggestions"),
+            offer_person,
             feedback: message.feedback.map(|feedback| feedback.rating),
             agent: agent.map(str::to_owned),
             ended: ended.map(str::to_owned),
@@ -143,7 +155,7 @@ pub struct SourcesReply {
 
 /// Sources of an answer
 ///
-/// The passages that one of the visitor's own answers was given, with their text. One that was
+/// The passages that one of the visitor's own answers rests on, with their text. One that was
 /// deleted or disabled since is left out.
 #[utoipa::path(get, path = "/api/public/chatbot/{slug}/messages/{messageId}/sources",
     operation_id = "getAnswerSources", tag = "Visitors", security(("visitor" = [])),
@@ -169,7 +181,9 @@ pub async fn sources(
         let mut found = found.iter();
         let place = (cited.knowledge_id, cited.chunk);
         let found = found.find(|it| (it.item_id, it.chunk.ordinal) == place)?;
-        Some(CitedSource::of(found, cited.similarity))
+        let mut source = CitedSource::of(found, cited.similarity);
+        source.excerpt = cited.excerpt;
+        Some(source)
     };
     Ok(JsonBody(SourcesReply {
         data: cited.into_iter().filter_map(now).collect(),
@@ -182,6 +196,8 @@ struct Cited {
     knowledge_id: ItemId,
     chunk: u32,
     similarity: f32,
+    /// Absent in answers of before there were excerpts.
+    excerpt: Option<String>,
 }
 
 fn cited(metadata: &Map<String, Value>) -> Vec<Cited> {

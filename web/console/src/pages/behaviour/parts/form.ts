@@ -28,6 +28,14 @@ export interface Behaviour {
   /** When people answer; null where no hours are kept. */
   office: OfficeHours | null;
   usesTools: boolean;
+  knowledgeOnly: boolean;
+  /** Whether Q&A pairs answer word for word; empty: where no model answers. */
+  verbatim: '' | 'yes' | 'no';
+  followUps: boolean;
+  /** Tokens of an answer at most; empty for the server's limit. */
+  maxTokens: string;
+  /** Hosts that answers may link to, one a line. */
+  linkHosts: string;
 }
 
 export function behaviourOf({ settings, personality_config, ...details }: ChatbotDetails): Behaviour {
@@ -47,13 +55,38 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
     offersPerson: settings.isHumanHandoverEnabled,
     office: settings.officeHours ?? null,
     usesTools: settings.isToolEnabled,
+    ...answeringOf(settings.answering ?? {}),
   };
 }
+
+type Answering = NonNullable<ChatbotDetails['settings']['answering']>;
+
+function answeringOf({ knowledgeOnly, verbatim, followUps, maxTokens, linkHosts }: Answering): Pick<Behaviour, 'knowledgeOnly' | 'verbatim' | 'followUps' | 'maxTokens' | 'linkHosts'> {
+  return {
+    knowledgeOnly: knowledgeOnly ?? false,
+    verbatim: verbatim === true ? 'yes' : verbatim === false ? 'no' : '',
+    followUps: followUps ?? false,
+    maxTokens: maxTokens ? String(maxTokens) : '',
+    linkHosts: (linkHosts ?? []).join('\n'),
+  };
+}
+
+/** The lines, or words between commas and spaces, of a list that was typed. */
+export const hostsIn = (text: string): string[] => text.toLowerCase().split(/[\s,]+/).filter(Boolean);
 
 /** What to send for the fields that were changed; an emptied text goes back to its default. */
 export function changeOf(changed: Partial<Behaviour>): ChatbotChange {
   const { name, active, is_public, prompt, model, greeting } = changed;
+  const answering = defined({
+    knowledgeOnly: changed.knowledgeOnly,
+    verbatim: changed.verbatim === undefined ? undefined : changed.verbatim === '' ? null : changed.verbatim === 'yes',
+    followUps: changed.followUps,
+    // What is no number is sent as it was typed: the server says what would be right.
+    maxTokens: changed.maxTokens === undefined ? undefined : numberOrText(changed.maxTokens),
+    linkHosts: changed.linkHosts === undefined ? undefined : hostsIn(changed.linkHosts),
+  });
   const settings = defined({
+    answering: Object.keys(answering).length > 0 ? answering : undefined,
     prompt,
     model,
     fallbackModel: orNull(changed.fallback),
@@ -84,6 +117,7 @@ export function moved<T>(list: readonly T[], from: number, to: number): T[] {
   return next;
 }
 
+const numberOrText = (text: string): number | string | null => (text.trim() === '' ? null : Number.isNaN(Number(text)) ? text : Number(text));
 const orNull = (text: string | undefined): string | null | undefined => (text === undefined ? undefined : text.trim() || null);
 
 function defined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {

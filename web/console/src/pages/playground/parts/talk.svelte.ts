@@ -18,6 +18,8 @@ export type AnsweredBy = 'model' | 'qna' | 'passage' | 'nothing';
 
 /** How an answer came about; what a failed or stopped turn does not tell is left out. */
 export interface Facts {
+  /** What was searched for in place of the question, which leans on earlier ones. */
+  lookedUp?: string;
   by?: AnsweredBy;
   model?: string;
   tokens?: number;
@@ -31,6 +33,8 @@ export interface Turn {
   state: 'writing' | 'complete' | 'cancelled' | 'failed';
   /** What the answer was given to rest on; undefined until it has been looked for. */
   passages: readonly Passage[] | undefined;
+  /** Of these, once it has ended, those that it does rest on. */
+  used: readonly Passage[] | undefined;
   facts: Facts;
   error: ApiError | undefined;
 }
@@ -55,7 +59,7 @@ export class Talk {
     const content = question.trim();
     if (!content || this.busy) return;
     const key = ++this.#keys;
-    const turn: Turn = { key, question: content, answer: '', state: 'writing', passages: undefined, facts: {}, error: undefined };
+    const turn: Turn = { key, question: content, answer: '', state: 'writing', passages: undefined, used: undefined, facts: {}, error: undefined };
     this.turns = [...this.turns, turn];
     const running = new AbortController();
     this.#running = running;
@@ -102,7 +106,7 @@ export class Talk {
     else if (name === 'sources') this.#change(key, { passages: told.sources });
     else if (name === 'delta') this.#change(key, { answer: turn.answer + told.content });
     else if (name === 'done' && told.ended === 'handed_over') this.#change(key, { state: 'failed', error: new ApiError('handed_over', 'A person has this conversation: the chatbot says nothing.', 0, []) });
-    else if (name === 'done') this.#change(key, { state: 'complete', answer: told.content, facts: factsOf(told) });
+    else if (name === 'done') this.#change(key, { state: 'complete', answer: told.content, used: usedOf(told, turn.passages ?? []), facts: factsOf(told) });
     else if (name === 'error') this.#change(key, { state: 'failed', error: new ApiError(told.code, told.error, 0, told.details) });
   }
 
@@ -115,12 +119,22 @@ export class Talk {
   }
 }
 
+/** The passages that an answer's metadata names, with the sentences that it rests on. */
+function usedOf({ metadata }: Message, given: readonly Passage[]): Passage[] {
+  const { sources } = metadata as { sources?: Pick<Passage, 'knowledge_id' | 'chunk' | 'excerpt'>[] };
+  return (sources ?? []).flatMap(({ knowledge_id, chunk, excerpt }) => {
+    const passage = given.find((it) => it.knowledge_id === knowledge_id && it.chunk === chunk);
+    return passage ? [{ ...passage, ...(excerpt ? { excerpt } : {}) }] : [];
+  });
+}
+
 function factsOf({ model, tokens_used, metadata }: Message): Facts {
-  const { answered_by, timings_ms } = metadata as { answered_by?: AnsweredBy | null; timings_ms?: Timings };
+  const { answered_by, timings_ms, looked_up } = metadata as { answered_by?: AnsweredBy | null; timings_ms?: Timings; looked_up?: string };
   return {
     tokens: tokens_used,
     ...(answered_by ? { by: answered_by } : {}),
     ...(model ? { model } : {}),
+    ...(looked_up ? { lookedUp: looked_up } : {}),
     ...(timings_ms ? { timings: timings_ms } : {}),
   };
 }
