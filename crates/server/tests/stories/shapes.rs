@@ -254,7 +254,7 @@ async fn chats_sessions_and_messages_have_their_documented_keys(stage: Stage) {
         "platform": "web", "sessionToken": "sessionToken789",
     });
     let reply = bot.chat(body).await.expect(200);
-    check_keys(&reply, "session_id message sources");
+    check_keys(&reply, "session_id message is_human_mode sources");
     check_keys(
         &reply["sources"][0],
         "knowledge_id title url chunk content similarity page excerpt",
