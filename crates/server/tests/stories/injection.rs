@@ -76,6 +76,16 @@ async fn asked(bot: &Bot, provider: &MockProvider) -> Value {
 
 async fn documents_give_no_orders(stage: Stage) {
     let (provider, app) = obeyed(stage).await;
+    // A word tells passages apart only where most do not have it.
+    let others = [
+        "Opening hours",
+        "Parking",
+        "Garden chairs",
+        "Lamps",
+        "Curtains",
+        "Mirrors",
+    ];
+    let other = |title: &str| json!({"type": "text", "title": title, "content": format!("{title}: ask at the desk.")});
     for document in DOCUMENTS {
         // In a text, a title, a heading and a pair's question and answer.
         let long = "The kettle is made of steel. ".repeat(3);
@@ -92,6 +102,7 @@ async fn documents_give_no_orders(stage: Stage) {
         ]});
         let bot = app.bot("Kettles").await;
         bot.add(items).await;
+        bot.add(json!({"items": others.map(other)})).await;
         app.work().await;
         let reply = asked(&bot, &provider).await;
         assert_eq!(reply["message"]["content"], NOTHING_TO_OBEY, "{document}");
