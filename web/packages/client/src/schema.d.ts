@@ -203,8 +203,9 @@ export interface paths {
         /**
          * Chat
          * @description With `?stream=true` the answer comes as server-sent events, each with a name and one JSON
-         *     object: `session` (`session_id`, `message_id`), `sources` (a list under `sources`), `delta`
-         *     (`content`), and at the end exactly one `done` (the message) or `error` (the error). Closing the
+         *     object: `session` (`session_id`, `message_id`), `sources` (under `sources` the passages that the answer is
+         *     given), `delta` (`content`), and at the end exactly one `done` (the message) or `error` (the error). Which of the
+         *     passages the answer rests on is known at its end: `metadata.sources` of the message in `done`. Closing the
          *     connection stops the answer.
          */
         post: operations["chat"];
@@ -1444,7 +1445,7 @@ export interface paths {
         };
         /**
          * Sources of an answer
-         * @description The passages that one of the visitor's own answers was given, with their text. One that was
+         * @description The passages that one of the visitor's own answers rests on, with their text. One that was
          *     deleted or disabled since is left out.
          */
         get: operations["getAnswerSources"];
@@ -1502,6 +1503,38 @@ export interface components {
             language?: string | null;
             /** @description 1 to 100 characters. */
             name?: string | null;
+        };
+        /** @description How questions are answered. */
+        Answering: {
+            /**
+             * @description Have the model propose what the visitor may ask next.
+             * @default false
+             */
+            followUps: boolean;
+            /**
+             * @description Answer from the knowledge alone: where no passage is likely enough, the question is refused in the visitor's
+             *     language, without asking the model.
+             * @default false
+             */
+            knowledgeOnly: boolean;
+            /**
+             * @description Hosts that answers may link to, as in `shop.example` or `*.shop.example`, beside those of their sources and
+             *     the chatbot's own sites.
+             * @default []
+             */
+            linkHosts: string[];
+            /**
+             * Format: int32
+             * @description The most tokens of an answer; null for the server's limit, which is never exceeded.
+             * @default null
+             */
+            maxTokens: number | null;
+            /**
+             * @description Give the answer of a Q&A pair that matches strongly word for word, without asking the model. Null: where no
+             *     model answers.
+             * @default null
+             */
+            verbatim: boolean | null;
         };
         /** @description What is known of a key: never the key itself. */
         ApiKey: {
@@ -1581,7 +1614,7 @@ export interface components {
              * @description The conversation; send it back as `session_id` to go on.
              */
             session_id: string;
-            /** @description The passages that the answer was given. */
+            /** @description The passages that the answer rests on. */
             sources: components["schemas"]["CitedSource"][];
         };
         /** @description One chatbot. */
@@ -1746,7 +1779,7 @@ export interface components {
             /** @description Its text; a Q&A pair's answer. */
             text: string;
         };
-        /** @description A passage an answer was given, as it is shown beside the answer. */
+        /** @description A passage that an answer was given or rests on, as it is shown beside the answer. */
         CitedSource: {
             /**
              * Format: int32
@@ -1755,6 +1788,8 @@ export interface components {
             chunk: number;
             /** @description The passage. */
             content: string;
+            /** @description The sentences of the passage that the answer rests on, word for word; absent while it is being written. */
+            excerpt?: string | null;
             /**
              * Format: uuid
              * @description The knowledge item.
@@ -2613,8 +2648,10 @@ export interface components {
                 id: string;
                 /**
                  * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
-                 *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
+                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources` (the passages that it rests
+                 *     on, each with the `excerpt` that says so), `offer_person` (true where the answer is that there is none),
+                 *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
+                 *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came with the question, and how many of them the model was
                  *     shown), and `feedback` where the visitor gave one.
                  */
                 metadata: {
@@ -2831,8 +2868,10 @@ export interface components {
             id: string;
             /**
              * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
-             *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
+             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources` (the passages that it rests
+             *     on, each with the `excerpt` that says so), `offer_person` (true where the answer is that there is none),
+             *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
+             *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came with the question, and how many of them the model was
              *     shown), and `feedback` where the visitor gave one.
              */
             metadata: {
@@ -3528,6 +3567,15 @@ export interface components {
         /** @description Prompt, model, greeting and the widget's look. */
         Settings: {
             /**
+             * @description How questions are answered; absent while all of it is as it is by default.
+             * @default {
+             *       "followUps": false,
+             *       "knowledgeOnly": false,
+             *       "linkHosts": []
+             *     }
+             */
+            answering: components["schemas"]["Answering"];
+            /**
              * @description The model that answers where that one fails before its first word; null for the
              *     organization's.
              * @default null
@@ -3992,9 +4040,15 @@ export interface components {
             feedback?: components["schemas"]["Rating"] | null;
             /** Format: uuid */
             id: string;
+            /** @description Hosts that this answer may link to, beside those of its sources and of the chatbot. */
+            link_hosts: string[];
+            /** @description Whether the answer is that there is none, so that a person had better be offered. */
+            offer_person: boolean;
             sender_type: components["schemas"]["SenderType"];
-            /** @description The passages that the answer was given, without their text. */
+            /** @description The passages that the answer rests on, without their text; each with the `excerpt` that says so. */
             sources: Record<string, never>[];
+            /** @description What the visitor may ask next. */
+            suggestions: string[];
         };
         /** @description Colours and corners of the voice widget. */
         VoiceAppearance: {
@@ -4158,6 +4212,11 @@ export interface components {
             avatar?: string | null;
             description?: string | null;
             greeting: string;
+            /**
+             * @description Hosts that answers may link to, as in `shop.example` or `*.shop.example`: the chatbot's own sites, those that
+             *     its instructions and greeting name, and those that were allowed. An answer adds its sources' hosts and its own.
+             */
+            link_hosts: string[];
             name: string;
             slug: string;
             suggestions: string[];
