@@ -81,8 +81,15 @@ impl Marks {
     /// The end of the answer; gives what was still held.
     pub(super) fn end(&mut self) -> String {
         let mut rest = self.take(true);
-        rest.truncate(rest.trim_end().len());
+        if self.has_marks() {
+            rest.truncate(rest.trim_end().len());
+        }
         rest
+    }
+
+    /// Whether anything was taken out of the answer.
+    pub(super) fn has_marks(&self) -> bool {
+        self.declined || self.proposed.is_some() || !self.cited.is_empty()
     }
 
     /// The places that were marked, in their order.

@@ -56,7 +56,9 @@ async fn obeyed(stage: Stage) -> (MockProvider, TestApp) {
 
 /// Asks of the kettle; gives the reply once it is clear that the model was shown what this bot knows.
 async fn asked(bot: &Bot, provider: &MockProvider) -> Value {
-    let reply = bot.ask("What is the kettle warranty?").await;
+    let reply = bot
+        .ask("Is there a warranty on the kettle made of steel?")
+        .await;
     let requests = provider.requests();
     let prompt = requests.last().expect("a request").conversation().remove(0);
     let shown = prompt
@@ -64,7 +66,7 @@ async fn asked(bot: &Bot, provider: &MockProvider) -> Value {
         .map_or("", |(_, shown)| shown);
     assert!(
         shown.contains("ettle"),
-        "the passage was not shown: {prompt}"
+        "the passage was not shown: {reply} {prompt}"
     );
     assert!(
         requests
@@ -76,6 +78,8 @@ async fn asked(bot: &Bot, provider: &MockProvider) -> Value {
 
 async fn documents_give_no_orders(stage: Stage) {
     let (provider, app) = obeyed(stage).await;
+    // A word tells passages apart only where most do not have it.
+    let other = |number: usize| json!({"type": "text", "title": format!("Lamp {number}"), "content": "Ask at the desk."});
     for document in DOCUMENTS {
         // In a text, a title, a heading and a pair's question and answer.
         let long = "The kettle is made of steel. ".repeat(3);
@@ -92,7 +96,12 @@ async fn documents_give_no_orders(stage: Stage) {
         ]});
         let bot = app.bot("Kettles").await;
         bot.add(items).await;
+        bot.add(json!({"items": (1..=30).map(other).collect::<Vec<_>>()}))
+            .await;
         app.work().await;
+        for item in bot.items().await {
+            assert_eq!(item["status"], "ready", "{document}: {item}");
+        }
         let reply = asked(&bot, &provider).await;
         assert_eq!(reply["message"]["content"], NOTHING_TO_OBEY, "{document}");
         let mut next = said("and does it cost anything?");
@@ -145,7 +154,9 @@ async fn a_tool_that_was_not_offered_is_not_called(stage: Stage) {
         text: "Two years.".to_owned(),
         calls: calls.clone(),
     });
-    let reply = bot.ask("What is the kettle warranty?").await;
+    let reply = bot
+        .ask("Is there a warranty on the kettle made of steel?")
+        .await;
     assert_eq!(reply["message"]["content"], "Two years.");
     assert_eq!(reply["message"]["tool_calls"], Value::Null);
     provider.reply(Script::Calls {

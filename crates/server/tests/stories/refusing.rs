@@ -68,7 +68,7 @@ async fn what_the_knowledge_does_not_answer_is_refused_and_counted(stage: Stage)
             .filter(|it| it["kind"] == kind && it["language"] == language);
         wanted.map(|it| text(&it["question"])).collect()
     };
-    for (language, kept_at_least, refused_at_least) in [("en", 0.9, 0.85), ("ko", 0.9, 0.95)] {
+    for (language, kept_at_least, refused_at_least) in [("en", 0.6, 0.95), ("ko", 0.45, 0.95)] {
         let own = answerable
             .iter()
             .filter(|it| text(&it["id"]).starts_with(language));

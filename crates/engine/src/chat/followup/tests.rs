@@ -52,7 +52,7 @@ impl Shop {
         let set = RetrievalSet::load(&folder).expect("the shop's pages");
         let mut vectors = Vec::new();
         for text in set.texts() {
-            vectors.push(vector(embedder.as_ref(), &text, Purpose::Passage).await);
+            vectors.push(vector(embedder.as_ref(), &text, Purpose::Document).await);
         }
         let mut vectors = vectors.into_iter();
         let index = set.index(|_| Some(QuantizedVector::from_f32(&vectors.next()??)));
@@ -148,7 +148,8 @@ async fn questions_of_dialogues_find_what_they_mean() {
     assert!(dialogues.len() >= 60 && korean.count() >= 30);
     let shop = Shop::new(Some(StaticEmbedder::built_in())).await;
     for (language, bars) in [("en", [0.80, 0.95]), ("ko", [0.80, 0.95])] {
-        let [mut asked, mut looked_up, mut means, mut new] = [const { Vec::new() }; 4];
+        let [mut asked, mut looked_up, mut means] = [const { Vec::new() }; 3];
+        let mut new = Vec::new();
         for dialogue in dialogues
             .iter()
             .filter(|it| it.expected.starts_with(language))
@@ -163,39 +164,40 @@ async fn questions_of_dialogues_find_what_they_mean() {
                     dialogue.expected
                 );
             }
+            let found = shop.find(&dialogue.asks).await;
+            let alone = shop.place(&found, &dialogue.expected);
             if dialogue.is_new() {
-                new.push(place);
+                new.push((place, alone));
                 continue;
             }
             looked_up.push(place);
-            let found = shop.find(&dialogue.asks).await;
-            asked.push(shop.place(&found, &dialogue.expected));
+            asked.push(alone);
             let found = shop.find(&dialogue.means).await;
             means.push(shop.place(&found, &dialogue.expected));
         }
-        let rows = [asked, looked_up, means, new].map(|places| (places.len(), shares(&places)));
-        for (name, (count, found)) in ["as asked", "looked up", "written out", "new subject"]
-            .iter()
-            .zip(rows)
-        {
+        let rows = [
+            ("as asked", asked),
+            ("looked up", looked_up),
+            ("written out", means),
+        ];
+        let [asked, looked_up, _] = rows.map(|(name, places)| {
+            let found = shares(&places);
+            let (first, third) = (found.first, found.third);
             println!(
-                "{language} {name}: {count}, first {:.3}, third {:.3}",
-                found.first, found.third
+                "{language} {name}: {}, first {first:.3}, third {third:.3}",
+                places.len()
             );
-        }
-        let [(_, asked), (_, looked_up), _, (_, new)] = rows;
+            found
+        });
+        println!("{language} new subjects: {new:?}");
         assert!(
             looked_up.first >= bars[0] && looked_up.third >= bars[1],
             "{looked_up:?}"
         );
-        assert!(
-            looked_up.first >= asked.first + 0.2,
-            "{asked:?} {looked_up:?}"
-        );
-        assert!(
-            new.first >= 0.85,
-            "a new subject is not mixed with the old: {new:?}"
-        );
+        assert!(looked_up.first >= asked.first + 0.2, "{asked:?}");
+        // What was said before takes hardly anything from a question that means something else.
+        let lost = new.iter().filter(|(place, alone)| place > alone);
+        assert!(lost.count() <= 1, "{new:?}");
     }
 }
 
