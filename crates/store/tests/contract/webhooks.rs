@@ -24,6 +24,7 @@ on_every_database![
     a_lead_is_an_address_that_is_new,
     a_delivery_is_tried_given_up_and_replayed,
     a_secret_opens_at_its_endpoint_and_address,
+    secrets_move_with_the_master_key,
     senders_take_deliveries_and_workers_the_rest,
 ];
 
@@ -153,7 +154,7 @@ async fn an_endpoint_is_its_organizations_own(world: World) -> Result<()> {
     let store = &world.store;
     let made = endpoint(&world, ours, &[]).await?;
     assert_eq!(store.webhook(ours, made.id).await?, made);
-    assert_eq!(store.webhooks(ours).await?, [made.clone()]);
+    assert_eq!(store.webhooks(ours).await?, std::slice::from_ref(&made));
     assert_eq!(store.webhooks(theirs).await?, []);
     for (organization, id) in [(theirs, made.id), (ours, WebhookId::new())] {
         assert_not_found(store.webhook(organization, id).await);
@@ -398,6 +399,23 @@ async fn a_secret_opens_at_its_endpoint_and_address(world: World) -> Result<()> 
         .raw("UPDATE webhook_endpoints SET url = 'https://thief.example.com/'")
         .await;
     assert_fails(store.sending(delivery).await, ErrorKind::Internal);
+    Ok(())
+}
+
+async fn secrets_move_with_the_master_key(world: World) -> Result<()> {
+    let organization = world.organization("Ours").await?;
+    let store = &world.store;
+    let listening = endpoint(&world, organization, &[]).await?;
+    let delivery = store.test_webhook(organization, listening.id).await?.id;
+    let key = secret("BBBB");
+    store
+        .rotate_webhook_secret(organization, listening.id, &key, LEASE)
+        .await?;
+    world.place.master_keys.rotate()?;
+    let reopened = world.open_again().await?;
+    let sending = reopened.sending(delivery).await?.expect("it is there");
+    let secrets: Vec<&str> = sending.secrets.iter().map(Secret::expose).collect();
+    assert_eq!(secrets, ["whsec_BBBB", "whsec_AAAA"]);
     Ok(())
 }
 
