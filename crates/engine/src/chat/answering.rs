@@ -52,7 +52,7 @@ impl Engine {
                     turn.answer_from(pair, text, "qna", draft).await;
                     Ok(())
                 }
-                None => self.ask_model(turn, first, passages, &fence, draft).await,
+                None => self.ask_model(turn, first, (passages, &fence), draft).await,
             },
             None => {
                 let verbatim = answering.verbatim.unwrap_or(true);
@@ -123,8 +123,7 @@ impl Engine {
         &self,
         turn: &Running,
         first: First,
-        passages: Vec<Passage>,
-        fence: &Fence,
+        (passages, fence): (Vec<Passage>, &Fence),
         draft: &mut Draft,
     ) -> Result<()> {
         let options = &self.parts.options;

@@ -201,7 +201,13 @@ async fn ask(app: &App, asking: Asking, arguments: JsonObject) -> Result<CallToo
     // Dropped where the client leaves, which stops the answer.
     let turn = app.engine.begin_turn(&chatbot, request).await?;
     let session = turn.session.id;
-    let (answer, sources) = turn.answer().await?;
+    let Some((answer, sources)) = turn.answer().await? else {
+        let content =
+            "A person has this conversation; the chatbot is silent until they hand it back.";
+        let data =
+            json!({"answer": null, "session_id": session, "sources": [], "is_human_mode": true});
+        return Ok(told(content.to_owned(), data));
+    };
     let data = json!({"answer": answer.content, "session_id": session, "sources": sources});
     let mut result = told(answer.content, data);
     if !sources.is_empty() {

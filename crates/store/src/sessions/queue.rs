@@ -154,14 +154,15 @@ async fn alone(db: &Db, write: &Write) -> Result<Option<OpenTurn>> {
 #[cfg(test)]
 mod tests {
     use okra_domain::session::{AnswerFacts, Message, SenderType};
-    use okra_domain::{ChatbotId, MessageId, SessionId, Timestamp};
+    use okra_domain::{MessageId, SessionId, Timestamp};
     use serde_json::Map;
 
     use super::*;
+    use crate::webhooks::Teller;
 
     fn write() -> Write {
         Write::Finish {
-            chatbot: ChatbotId::new(),
+            teller: Teller::of_nobody(),
             answer: Message {
                 id: MessageId::new(),
                 session_id: SessionId::new(),

@@ -112,7 +112,10 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
                 }
                 // Tokens of builders' trials are spent all the same; their questions are no visitor's.
                 let of_visitor = session.platform != PLAYGROUND;
-                let facts = of_visitor.then_some(*facts).unwrap_or_default();
+                let facts = match of_visitor {
+                    true => *facts,
+                    false => AnswerFacts::default(),
+                };
                 row(answer, session.id, Some((teller.chatbot(), facts)))?
             }
         });

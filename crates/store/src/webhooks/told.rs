@@ -43,6 +43,16 @@ impl Teller {
         })
     }
 
+    /// Of a chatbot that is nowhere.
+    #[cfg(test)]
+    pub fn of_nobody() -> Self {
+        Self {
+            organization: OrganizationId::new(),
+            chatbot: ChatbotId::new(),
+            kinds: EventKinds::default(),
+        }
+    }
+
     /// The chatbot that it happens to.
     pub fn chatbot(&self) -> ChatbotId {
         self.chatbot

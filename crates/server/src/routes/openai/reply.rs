@@ -24,10 +24,13 @@ pub struct Completion {
     choices: Vec<Choice>,
     /// Tokens, as the model's provider counted them.
     usage: Usage,
-    /// Okra's own: the passages that the answer was given.
+    /// Okra's own: the passages that the answer rests on.
     sources: Vec<CitedSource>,
     /// Okra's own: the conversation.
     session_id: Uuid,
+    /// Okra's own: whether a person has the conversation. The answer is then empty: the visitor's message is
+    /// stored, and the chatbot says nothing.
+    is_human_mode: bool,
 }
 
 /// The answer.
@@ -79,26 +82,28 @@ impl Usage {
 }
 
 impl Completion {
-    /// An answer with the passages that it was given.
-    pub fn new(head: Head, (message, sources): (Message, Vec<CitedSource>)) -> Self {
+    /// An answer with the passages that it rests on; `None` where a person has the conversation.
+    pub fn new(head: Head, answered: Option<(Message, Vec<CitedSource>)>) -> Self {
         let SessionId(session_id) = head.session;
+        let (message, sources) = answered.unzip();
         Self {
             id: head.id,
             object: "chat.completion",
             created: head.created,
             model: head.model,
-            usage: Usage::of(&message),
+            usage: message.as_ref().map(Usage::of).unwrap_or_default(),
+            is_human_mode: message.is_none(),
             choices: vec![Choice {
                 index: 0,
                 message: AnswerMessage {
                     role: "assistant",
-                    content: message.content,
+                    content: message.map(|message| message.content).unwrap_or_default(),
                     refusal: None,
                 },
                 logprobs: None,
                 finish_reason: "stop",
             }],
-            sources,
+            sources: sources.unwrap_or_default(),
             session_id,
         }
     }

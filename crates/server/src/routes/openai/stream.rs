@@ -66,6 +66,8 @@ struct Chunk<'a> {
     sources: Option<&'a [CitedSource]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_human_mode: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -153,6 +155,19 @@ impl Telling {
                 }
                 self.queued.push_back(Event::default().data("[DONE]"));
             }
+            // Nothing is said: an empty answer that says why.
+            TurnEvent::HandedOver => {
+                let choices = [Choice {
+                    finish_reason: Some("stop"),
+                    ..Choice::of(Delta::default())
+                }];
+                let last = event(&Chunk {
+                    is_human_mode: Some(true),
+                    ..self.plain(&choices)
+                });
+                self.queued.push_back(last);
+                self.queued.push_back(Event::default().data("[DONE]"));
+            }
             TurnEvent::Failed(error) => {
                 let body = OpenAiError::after_asking(error).body();
                 self.queued.push_back(event(&body));
@@ -188,6 +203,7 @@ impl Telling {
             usage: self.options.usage.then_some(None),
             sources: None,
             session_id: None,
+            is_human_mode: None,
         }
     }
 }
