@@ -37,7 +37,7 @@ pub use draft::{hosts_in, used_sources};
 use crate::Engine;
 use crate::handover::Held;
 use crate::images::images_of;
-use crate::prompt::Said;
+use crate::prompt::{Fence, Said};
 use draft::Draft;
 
 /// What a visitor asks, and in which session.
@@ -159,6 +159,8 @@ struct Running {
     images_sent: usize,
     history: Vec<Said>,
     answer_id: MessageId,
+    /// What tells others' words from instructions in the turn's prompts.
+    fence: Fence,
     open: OpenTurn,
     started: Instant,
     events: mpsc::Sender<TurnEvent>,
@@ -216,6 +218,7 @@ impl Engine {
             images_sent,
             history: history_of(&open, request.earlier, sees),
             answer_id,
+            fence: Fence::new(),
             open,
             started: Instant::now(),
             events: sender,

@@ -12,7 +12,7 @@ use super::marks::Marks;
 use super::used::cited;
 use super::{Running, TurnEvent, budget, provider_error, refusal, storable};
 use crate::extractive::{self, Kind};
-use crate::prompt::{self, Asked, Fence};
+use crate::prompt::{self, Asked};
 use crate::providers::First;
 use crate::retrieve::Passage;
 use crate::{Engine, Fallback};
@@ -35,8 +35,7 @@ impl Engine {
                  another server, or OKRA_LLM_FALLBACK=extractive.",
             ));
         }
-        let fence = Fence::new();
-        let passages = self.look_up(turn, first.as_ref(), &fence, draft).await?;
+        let passages = self.look_up(turn, first.as_ref(), draft).await?;
         draft.retrieval = turn.started.elapsed();
         let grounded = passages.iter().any(|passage| passage.answers);
         draft.grounded = (!turn.question.text.is_empty()).then_some(grounded);
@@ -52,7 +51,7 @@ impl Engine {
                     turn.answer_from(pair, text, "qna", draft).await;
                     Ok(())
                 }
-                None => self.ask_model(turn, first, (passages, &fence), draft).await,
+                None => self.ask_model(turn, first, passages, draft).await,
             },
             None => {
                 let verbatim = answering.verbatim.unwrap_or(true);
@@ -81,7 +80,6 @@ impl Engine {
         &self,
         turn: &Running,
         first: Option<&First>,
-        fence: &Fence,
         draft: &mut Draft,
     ) -> Result<Vec<Passage>> {
         let (chatbot, question) = (&turn.chatbot, turn.question.text.as_str());
@@ -107,7 +105,7 @@ impl Engine {
             Lookup::Carried(carried) => {
                 let (written, tokens) = match first {
                     Some(Ok(chosen)) => {
-                        followup::written_out(chosen, question, &turn.history, fence).await
+                        followup::written_out(chosen, question, &turn.history, &turn.fence).await
                     }
                     _ => (None, 0),
                 };
@@ -123,7 +121,7 @@ impl Engine {
         &self,
         turn: &Running,
         first: First,
-        (passages, fence): (Vec<Passage>, &Fence),
+        passages: Vec<Passage>,
         draft: &mut Draft,
     ) -> Result<()> {
         let options = &self.parts.options;
@@ -143,7 +141,7 @@ impl Engine {
             summary: memory.as_ref().and_then(|it| it.text()),
             question: &turn.question,
             budget: budget::of_prompt(options, chatbot, &models),
-            fence,
+            fence: &turn.fence,
         });
         let given = passages.iter().take(prompt.numbers.len());
         let sources = given.clone().map(Passage::cited).collect();

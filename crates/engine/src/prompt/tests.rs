@@ -1,3 +1,5 @@
+//! Prompts keep their order and their budget, and passages their places.
+
 use std::sync::Arc;
 
 use okra_domain::knowledge::{Chunk, FoundChunk};

@@ -116,6 +116,13 @@ async fn a_conversation_goes_on_by_its_id(stage: Stage) {
     ];
     assert_eq!(asked[1..], history);
     assert_eq!(bot.messages(&session).await.len(), 4);
+    // A person takes it over: the chatbot says nothing.
+    let taken = change(&app.client, &bot, &session, json!({"is_human_mode": true}));
+    taken.await.expect(200);
+    let more = json!({"chatbot": "teapots", "question": "Hello?", "session_id": session});
+    let told = call(&client, "ask", more).await;
+    assert_eq!((&data(&told)["answer"], &data(&told)["is_human_mode"]), (&Value::Null, &json!(true)));
+    assert_eq!(provider.request_count(), 2);
 }
 
 async fn what_goes_wrong_is_told_in_a_sentence(stage: Stage) {

@@ -18,6 +18,7 @@ stories! {
     a_failure_before_the_first_word_is_a_status_and_after_it_an_event,
     the_clients_messages_are_the_history,
     a_user_has_one_conversation,
+    where_a_person_has_the_conversation_nothing_is_said,
     instructions_of_a_client_reach_no_model,
     images_are_shown_to_a_model_that_sees,
     models_are_the_organizations_chatbots,
@@ -218,6 +219,34 @@ async fn a_user_has_one_conversation(stage: Stage) {
     let told = complete(&app.client, asks("Hello?")).await.expect(200);
     let none = json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0});
     assert_eq!(told["usage"], none);
+}
+
+async fn where_a_person_has_the_conversation_nothing_is_said(stage: Stage) {
+    let app = stage.app().await;
+    let bot = app.bot("Teapots").await;
+    let mut body = asks("Hello?");
+    body["user"] = json!("kim");
+    let first = complete(&app.client, body.clone()).await.expect(200);
+    assert_eq!(first["is_human_mode"], false);
+    let taken = change(&app.client, &bot, &first["session_id"], json!({"is_human_mode": true}));
+    taken.await.expect(200);
+    let told = complete(&app.client, body.clone()).await.expect(200);
+    assert_eq!(told["session_id"], first["session_id"]);
+    assert_eq!(told["is_human_mode"], true);
+    let choice = &told["choices"][0];
+    assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!(""), &json!("stop")));
+    body["stream"] = json!(true);
+    let streamed = complete(&app.client, body).await;
+    let lines: Vec<&str> = streamed.body.lines().filter(|line| line.starts_with("data: ")).collect();
+    let [.., last, done] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(*done, "data: [DONE]");
+    let last: Value = serde_json::from_str(last.trim_start_matches("data: ")).expect("JSON");
+    assert_eq!(last["is_human_mode"], true);
+    assert_eq!(last["choices"][0]["finish_reason"], "stop");
+    // Three questions, and the one answer from before.
+    assert_eq!(bot.messages(&first["session_id"]).await.len(), 4);
 }
 
 async fn instructions_of_a_client_reach_no_model(stage: Stage) {

@@ -2,6 +2,8 @@
 //! the questions that they answer, and questions that they do not. Run with `--nocapture` to see the figures, which are
 //! written down in `docs/turns.md`.
 
+#![expect(clippy::print_stdout, reason = "it prints its figures")]
+
 use std::path::Path;
 
 use okra_testkit::provider::{MockProvider, Script};

@@ -12,7 +12,7 @@ use okra_engine::worker::Step;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
-use crate::support::{Client, Page, Stage, list, public_bot, said, text};
+use crate::support::{Client, Page, Stage, at, change, list, public_bot, said, text};
 use receiver::{Receiver, deliveries, endpoint, now, of, types};
 
 stories! {
@@ -21,6 +21,7 @@ stories! {
     without_endpoints_nothing_is_written,
     an_item_that_cannot_be_read_is_told,
     a_lead_is_told_once_an_address,
+    what_people_do_is_told,
     a_secret_is_rotated_with_an_overlap,
     a_delivery_outlives_the_server,
     only_addresses_that_may_be_reached_are_taken,
@@ -226,6 +227,38 @@ async fn a_lead_is_told_once_an_address(stage: Stage) {
         let heard: Vec<Value> = asked(&page).await;
         assert_eq!(heard, expected);
     }
+}
+
+async fn what_people_do_is_told(stage: Stage) {
+    let receiver = Receiver::start().await;
+    let app = receiver.app(stage).await;
+    now(&app);
+    let kinds = json!(["conversation.taken_over", "conversation.resolved", "message.created"]);
+    let (_, secret) = endpoint(&app, &receiver, kinds).await;
+    let bot = app.bot("Teapots").await;
+    let session = bot.ask("Hello?").await["session_id"].clone();
+    app.work().await;
+    receiver.events(&secret);
+    let written = json!({"content": "제가 도와드릴게요."});
+    let path = at(&bot, &session, "/messages");
+    app.client.post(&path, written).await.expect(201);
+    app.work().await;
+    let events = receiver.events(&secret);
+    assert_eq!(types(&events), ["conversation.taken_over", "message.created"]);
+    let taken = &of(&events, "conversation.taken_over")["session"];
+    assert_eq!((&taken["id"], &taken["is_human_mode"]), (&session, &json!(true)));
+    let message = &of(&events, "message.created")["message"];
+    assert_eq!((&message["sender_type"], &message["content"]), (&json!("agent"), &json!("제가 도와드릴게요.")));
+    // Twice is once.
+    for _ in 0..2 {
+        let resolved = change(&app.client, &bot, &session, json!({"state": "resolved"}));
+        resolved.await.expect(200);
+    }
+    app.work().await;
+    let events = receiver.events(&secret);
+    assert_eq!(types(&events), ["conversation.resolved"]);
+    let resolved = &of(&events, "conversation.resolved")["session"];
+    assert_eq!(resolved["state"], "resolved");
 }
 
 async fn a_secret_is_rotated_with_an_overlap(stage: Stage) {

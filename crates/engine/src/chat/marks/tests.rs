@@ -1,3 +1,5 @@
+//! Marks are taken out of an answer, however it is cut.
+
 use super::*;
 
 /// The text that is shown, the numbers cited and the questions proposed of an answer, cut in every way into two

@@ -1,3 +1,5 @@
+//! An answer is given the sources that it rests on, with the sentences that say so.
+
 use std::sync::Arc;
 
 use okra_domain::ItemId;
