@@ -9,7 +9,8 @@ use okra_testkit::provider::Script;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Page, Reader, Stage, at, begun, change, keys_of, list, one_event, question, said, sorted, with_model,
+    Page, Reader, Stage, at, begun, change, keys_of, list, one_event, question, said, sorted,
+    with_model,
 };
 
 stories! {

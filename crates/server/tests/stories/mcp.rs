@@ -9,7 +9,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{RoleClient, ServiceExt};
 use serde_json::{Value, json};
 
-use crate::support::{OUR_KEY, Served, Stage, text, with_model};
+use crate::support::{OUR_KEY, Served, Stage, change, text, with_model};
 
 stories! {
     the_official_client_lists_searches_and_asks,
@@ -121,7 +121,10 @@ async fn a_conversation_goes_on_by_its_id(stage: Stage) {
     taken.await.expect(200);
     let more = json!({"chatbot": "teapots", "question": "Hello?", "session_id": session});
     let told = call(&client, "ask", more).await;
-    assert_eq!((&data(&told)["answer"], &data(&told)["is_human_mode"]), (&Value::Null, &json!(true)));
+    assert_eq!(
+        (&data(&told)["answer"], &data(&told)["is_human_mode"]),
+        (&Value::Null, &json!(true))
+    );
     assert_eq!(provider.request_count(), 2);
 }
 

@@ -9,7 +9,7 @@ use okra_testkit::provider::Script;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Bot, Client, Stage, TestApp, keys_of, list, picture, sorted, text, with_model,
+    Answer, Bot, Client, Stage, TestApp, change, keys_of, list, picture, sorted, text, with_model,
 };
 
 stories! {
@@ -228,16 +228,28 @@ async fn where_a_person_has_the_conversation_nothing_is_said(stage: Stage) {
     body["user"] = json!("kim");
     let first = complete(&app.client, body.clone()).await.expect(200);
     assert_eq!(first["is_human_mode"], false);
-    let taken = change(&app.client, &bot, &first["session_id"], json!({"is_human_mode": true}));
+    let taken = change(
+        &app.client,
+        &bot,
+        &first["session_id"],
+        json!({"is_human_mode": true}),
+    );
     taken.await.expect(200);
     let told = complete(&app.client, body.clone()).await.expect(200);
     assert_eq!(told["session_id"], first["session_id"]);
     assert_eq!(told["is_human_mode"], true);
     let choice = &told["choices"][0];
-    assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!(""), &json!("stop")));
+    assert_eq!(
+        (&choice["message"]["content"], &choice["finish_reason"]),
+        (&json!(""), &json!("stop"))
+    );
     body["stream"] = json!(true);
     let streamed = complete(&app.client, body).await;
-    let lines: Vec<&str> = streamed.body.lines().filter(|line| line.starts_with("data: ")).collect();
+    let streamed = String::from_utf8_lossy(&streamed.body);
+    let lines: Vec<&str> = streamed
+        .lines()
+        .filter(|line| line.starts_with("data: "))
+        .collect();
     let [.., last, done] = lines.as_slice() else {
         panic!("{lines:?}")
     };

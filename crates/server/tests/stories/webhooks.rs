@@ -233,7 +233,11 @@ async fn what_people_do_is_told(stage: Stage) {
     let receiver = Receiver::start().await;
     let app = receiver.app(stage).await;
     now(&app);
-    let kinds = json!(["conversation.taken_over", "conversation.resolved", "message.created"]);
+    let kinds = json!([
+        "conversation.taken_over",
+        "conversation.resolved",
+        "message.created"
+    ]);
     let (_, secret) = endpoint(&app, &receiver, kinds).await;
     let bot = app.bot("Teapots").await;
     let session = bot.ask("Hello?").await["session_id"].clone();
@@ -244,11 +248,20 @@ async fn what_people_do_is_told(stage: Stage) {
     app.client.post(&path, written).await.expect(201);
     app.work().await;
     let events = receiver.events(&secret);
-    assert_eq!(types(&events), ["conversation.taken_over", "message.created"]);
+    assert_eq!(
+        types(&events),
+        ["conversation.taken_over", "message.created"]
+    );
     let taken = &of(&events, "conversation.taken_over")["session"];
-    assert_eq!((&taken["id"], &taken["is_human_mode"]), (&session, &json!(true)));
+    assert_eq!(
+        (&taken["id"], &taken["is_human_mode"]),
+        (&session, &json!(true))
+    );
     let message = &of(&events, "message.created")["message"];
-    assert_eq!((&message["sender_type"], &message["content"]), (&json!("agent"), &json!("제가 도와드릴게요.")));
+    assert_eq!(
+        (&message["sender_type"], &message["content"]),
+        (&json!("agent"), &json!("제가 도와드릴게요."))
+    );
     // Twice is once.
     for _ in 0..2 {
         let resolved = change(&app.client, &bot, &session, json!({"state": "resolved"}));

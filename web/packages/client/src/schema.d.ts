@@ -145,6 +145,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/canned-replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List canned replies */
+        get: operations["getCannedReplies"];
+        put?: never;
+        /** Add a canned reply */
+        post: operations["addCannedReply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/canned-replies/{replyId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a canned reply */
+        delete: operations["deleteCannedReply"];
+        options?: never;
+        head?: never;
+        /** Change a canned reply */
+        patch: operations["updateCannedReply"];
+        trace?: never;
+    };
     "/api/external/chatbot/import": {
         parameters: {
             query?: never;
@@ -203,9 +239,14 @@ export interface paths {
         /**
          * Chat
          * @description With `?stream=true` the answer comes as server-sent events, each with a name and one JSON
-         *     object: `session` (`session_id`, `message_id`), `sources` (a list under `sources`), `delta`
-         *     (`content`), and at the end exactly one `done` (the message) or `error` (the error). Closing the
+         *     object: `session` (`session_id`, `message_id`), `sources` (under `sources` the passages that the answer is
+         *     given), `delta` (`content`), and at the end exactly one `done` (the message) or `error` (the error). Which of the
+         *     passages the answer rests on is known at its end: `metadata.sources` of the message in `done`. Closing the
          *     connection stops the answer.
+         *
+         *     Where a person has the conversation, or takes it over meanwhile, there is no message: `message` is
+         *     null and `is_human_mode` true; a stream's `done` is then `{"id": null, "session_id": …,
+         *     "sender_type": "bot", "content": "", "ended": "handed_over", "is_human_mode": true}`.
          */
         post: operations["chat"];
         delete?: never;
@@ -290,7 +331,14 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change who answers
+         * @description Taking a conversation over (`is_human_mode`, `assignee_id` or the state `waiting`) cuts off an
+         *     answer that is being written: nothing more of it is delivered, and it is not stored. While a
+         *     person has the conversation the chatbot is silent. Of two people who take it over at once the
+         *     second gets 409 `taken`, unless they name themselves in `assignee_id`.
+         */
+        patch: operations["updateConversation"];
         trace?: never;
     };
     "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/messages": {
@@ -306,7 +354,115 @@ export interface paths {
          */
         get: operations["getMessages"];
         put?: never;
+        /**
+         * Write as an agent
+         * @description The visitor gets the message at once. Writing takes the conversation over, for whoever writes
+         *     where nobody has it. 201 for a new message, 200 where it was stored before under the same key.
+         */
+        post: operations["writeAsAgent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List notes */
+        get: operations["getNotes"];
+        put?: never;
+        /**
+         * Add a note
+         * @description For the organization's own people: no visitor and no model ever reads it.
+         */
+        post: operations["addNote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/notes/{noteId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
         post?: never;
+        /**
+         * Delete a note
+         * @description One's own; admins delete anyone's.
+         */
+        delete: operations["deleteNote"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say what was read
+         * @description For all agents: `agents_read_at` of the conversation. What was read already stays so.
+         */
+        put: operations["markRead"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sum up a conversation
+         * @description The chatbot's model reads the latest 200 messages and says what the visitor wants, what they were
+         *     told, and what is open. Nothing of it is stored.
+         */
+        post: operations["sumUpConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/typing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that an agent is writing
+         * @description The visitor is shown so for some seconds; nothing is stored. To be sent every three seconds or so
+         *     while it goes on.
+         */
+        post: operations["tellTyping"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1014,13 +1170,34 @@ export interface paths {
          * @description Server-sent events of the organization from now on: `knowledge` when an item comes, changes or
          *     goes; `source` when one of its sources does, or is read on; `embedder` when new vectors of a
          *     chatbot come further, are in place or could not be made; `conversation` and `message` when
-         *     something is said or an answer is rated. An event says
+         *     something is said, an answer is rated or a person takes over; `note` when an agent leaves one;
+         *     `typing` while someone writes, who is to be shown so for some seconds. An event says
          *     how things are now, so one that comes twice means nothing new. `resync` (an empty object) means
          *     that events were missed: read anew what is shown. So does every connection: the stream ends
          *     after ten minutes, or with the server, and is to be opened again. Nothing is kept for who is away, so
          *     events have no ids and `Last-Event-ID` means nothing; webhooks are for what must not be missed.
          */
         get: operations["watchEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Inbox
+         * @description The conversations of all chatbots, without those of the playground.
+         */
+        get: operations["getInbox"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1538,7 +1715,8 @@ export interface paths {
          * Ask
          * @description The answer comes as server-sent events, each with an `id` that counts from 1: `session`
          *     (`session_id`, `message_id`, `user_message_id`), `sources`, `delta` (`content`), and exactly one
-         *     `done` (the message) or `error`. A connection that drops does not stop the answer for 30 s: take
+         *     `done` (the message) or `error`. Where a person has the conversation, or takes it over meanwhile,
+         *     `done` is no message: its `id` is null and its `ended` `handed_over`. A connection that drops does not stop the answer for 30 s: take
          *     it up again with the call below.
          */
         post: operations["askAsVisitor"];
@@ -1568,6 +1746,30 @@ export interface paths {
          * @description What was written so far is kept, and the stream ends with `done`.
          */
         delete: operations["stopAnswer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/chatbot/{slug}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch the conversation
+         * @description What people do in it, as server-sent events: `handling` (who answers; the first one tells how
+         *     things are now), `message` (an agent's), `typing` (an agent is writing, an empty object), and
+         *     `resync` (an empty object: read the messages anew). So does every connection: the stream ends
+         *     after ten minutes, or with the server, and is to be opened again. The chatbot's answers come
+         *     over the streams of their questions.
+         */
+        get: operations["watchConversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1616,11 +1818,56 @@ export interface paths {
         };
         /**
          * Sources of an answer
-         * @description The passages that one of the visitor's own answers was given, with their text. One that was
+         * @description The passages that one of the visitor's own answers rests on, with their text. One that was
          *     deleted or disabled since is left out.
          */
         get: operations["getAnswerSources"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/chatbot/{slug}/person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a person
+         * @description The chatbot is silent from then on: an answer that is being written is cut off. Where a person
+         *     has the conversation already nothing changes.
+         */
+        post: operations["callPerson"];
+        /**
+         * Stop waiting for a person
+         * @description The chatbot answers again. Where a person has the conversation by now nothing changes.
+         */
+        delete: operations["callOffPerson"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/chatbot/{slug}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say what was read
+         * @description Agents are shown whether the visitor has seen what they wrote.
+         */
+        put: operations["markOwnRead"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1642,6 +1889,26 @@ export interface paths {
          * @description A token that has expired or is not this chatbot's is no error: a new visitor is made.
          */
         post: operations["beginVisitorSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/chatbot/{slug}/typing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that the visitor is writing
+         * @description Agents who look at the conversation are shown so for some seconds; nothing is stored.
+         */
+        post: operations["tellVisitorTyping"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1734,6 +2001,60 @@ export interface components {
             /** @description 1 to 100 characters. */
             name?: string | null;
         };
+        /** @description What an agent writes. */
+        AgentMessageInput: {
+            /** @description Files that lie elsewhere, 10 at most. */
+            attachments?: components["schemas"]["Attachment"][] | null;
+            /** @description The text, 32,000 characters at most; may be empty where attachments come with it. */
+            content: string;
+            /**
+             * @description Of a program: what the visitor is told that the agent is called, 100 characters at most. A
+             *     person who signed in writes under their own name.
+             */
+            name?: string | null;
+            /**
+             * Format: uuid
+             * @description A number that the client makes for this message; the header `Idempotency-Key` does the same.
+             *     Sent again with the same one, nothing is stored twice.
+             */
+            request_id?: string | null;
+        };
+        /** @description `{"message": …}`. */
+        AgentMessageReply: {
+            message: components["schemas"]["MessageBody"];
+        };
+        /** @description How questions are answered. */
+        Answering: {
+            /**
+             * @description Have the model propose what the visitor may ask next.
+             * @default false
+             */
+            followUps: boolean;
+            /**
+             * @description Answer from the knowledge alone: where no passage is likely enough, the question is refused in the visitor's
+             *     language, without asking the model.
+             * @default false
+             */
+            knowledgeOnly: boolean;
+            /**
+             * @description Hosts that answers may link to, as in `shop.example` or `*.shop.example`, beside those of their sources and
+             *     the chatbot's own sites.
+             * @default []
+             */
+            linkHosts: string[];
+            /**
+             * Format: int32
+             * @description The most tokens of an answer; null for the server's limit, which is never exceeded.
+             * @default null
+             */
+            maxTokens: number | null;
+            /**
+             * @description Give the answer of a Q&A pair that matches strongly word for word, without asking the model. Null: where no
+             *     model answers.
+             * @default null
+             */
+            verbatim: boolean | null;
+        };
         /** @description What is known of a key: never the key itself. */
         ApiKey: {
             /** Format: date-time */
@@ -1783,6 +2104,42 @@ export interface components {
          * @enum {string}
          */
         Cadence: "manual" | "hourly" | "daily" | "weekly";
+        /** @description `{"data": […]}`. */
+        CannedRepliesReply: {
+            /** @description By name, 500 at most. */
+            data: components["schemas"]["CannedReply"][];
+        };
+        /** @description A reply kept at hand. */
+        CannedReply: {
+            /** @description The text to send. */
+            content: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** @description What agents find it by. */
+            name: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description What shall be changed of a reply. */
+        CannedReplyChange: {
+            /** @description Another text. */
+            content?: string | null;
+            /** @description Another name. */
+            name?: string | null;
+        };
+        /** @description A reply to keep. */
+        CannedReplyInput: {
+            /** @description The text to send, 4,000 characters at most. */
+            content: string;
+            /** @description What agents find it by, 1 to 60 characters, unlike any other's. */
+            name: string;
+        };
+        /** @description `{"data": …}`. */
+        CannedReplyReply: {
+            data: components["schemas"]["CannedReply"];
+        };
         /** @description What the visitor says. */
         ChatInput: {
             /**
@@ -1805,14 +2162,15 @@ export interface components {
         };
         /** @description The whole answer. */
         ChatReply: {
-            /** @description The answer. */
-            message: components["schemas"]["MessageBody"];
+            /** @description Whether a person has the conversation. */
+            is_human_mode: boolean;
+            message?: components["schemas"]["MessageBody"] | null;
             /**
              * Format: uuid
              * @description The conversation; send it back as `session_id` to go on.
              */
             session_id: string;
-            /** @description The passages that the answer was given. */
+            /** @description The passages that the answer rests on. */
             sources: components["schemas"]["CitedSource"][];
         };
         /** @description One chatbot. */
@@ -1977,7 +2335,7 @@ export interface components {
             /** @description Its text; a Q&A pair's answer. */
             text: string;
         };
-        /** @description A passage an answer was given, as it is shown beside the answer. */
+        /** @description A passage that an answer was given or rests on, as it is shown beside the answer. */
         CitedSource: {
             /**
              * Format: int32
@@ -1986,6 +2344,8 @@ export interface components {
             chunk: number;
             /** @description The passage. */
             content: string;
+            /** @description The sentences of the passage that the answer rests on, word for word; absent while it is being written. */
+            excerpt?: string | null;
             /**
              * Format: uuid
              * @description The knowledge item.
@@ -2028,6 +2388,11 @@ export interface components {
             created: number;
             /** @description `chatcmpl-` and the answer's id. */
             id: string;
+            /**
+             * @description Okra's own: whether a person has the conversation. The answer is then empty: the visitor's message is
+             *     stored, and the chatbot says nothing.
+             */
+            is_human_mode: boolean;
             /** @description The chatbot's slug. */
             model: string;
             /** @description `chat.completion`. */
@@ -2037,7 +2402,7 @@ export interface components {
              * @description Okra's own: the conversation.
              */
             session_id: string;
-            /** @description Okra's own: the passages that the answer was given. */
+            /** @description Okra's own: the passages that the answer rests on. */
             sources: components["schemas"]["CitedSource"][];
             /** @description Tokens, as the model's provider counted them. */
             usage: components["schemas"]["CompletionUsage"];
@@ -2169,6 +2534,11 @@ export interface components {
          * @enum {string}
          */
         DatabaseKind: "sqlite" | "postgres";
+        /**
+         * @description A day of the week.
+         * @enum {string}
+         */
+        Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         /** @description One day. */
         DayBody: components["schemas"]["CountsBody"] & {
             /**
@@ -2479,12 +2849,12 @@ export interface components {
             updated_at: string;
         };
         /** @description Any event's object. */
-        EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["SourceEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"] | components["schemas"]["EmbedderEvent"];
+        EventBody: components["schemas"]["KnowledgeEvent"] | components["schemas"]["SourceEvent"] | components["schemas"]["ConversationEvent"] | components["schemas"]["MessageEvent"] | components["schemas"]["NoteEvent"] | components["schemas"]["TypingEvent"] | components["schemas"]["EmbedderEvent"];
         /**
          * @description What endpoints are told of. A new kind is a line here, and a call where it happens.
          * @enum {string}
          */
-        EventKind: "message.created" | "conversation.started" | "lead.captured" | "knowledge.ready" | "knowledge.failed" | "feedback.created";
+        EventKind: "message.created" | "conversation.started" | "conversation.taken_over" | "conversation.resolved" | "lead.captured" | "knowledge.ready" | "knowledge.failed" | "feedback.created";
         /** @description A kind of event. */
         EventType: {
             /** @description What happened. */
@@ -2554,6 +2924,20 @@ export interface components {
             similarity: number;
             /** @description The item's title. */
             title: string;
+        };
+        /** @description What shall be changed; what is left out follows from the rest. */
+        HandlingInput: {
+            /**
+             * Format: uuid
+             * @description The person who shall have it, which takes it over; null has it wait for whoever comes first.
+             */
+            assignee_id?: string | null;
+            /**
+             * @description True takes the conversation over, for whoever calls where nobody has it. False hands it back
+             *     to the chatbot, which knows all that was said.
+             */
+            is_human_mode?: boolean | null;
+            state?: components["schemas"]["SessionState"] | null;
         };
         /** @description How the server is; the same for every organization on it. */
         HealthBody: {
@@ -2634,6 +3018,15 @@ export interface components {
              *     another embedder.
              */
             to_read: number;
+        };
+        /** @description One queue of the inbox. */
+        InboxReply: {
+            /** @description How many want a person, whichever queue is asked for. */
+            counts: components["schemas"]["QueueCountsBody"];
+            /** @description The one last spoken in first. */
+            data: components["schemas"]["SessionBody"][];
+            /** @description Where the page lies in the whole. */
+            pagination: components["schemas"]["Pagination"];
         };
         /** @description One message of the conversation as the client has it. */
         InputMessage: {
@@ -2987,9 +3380,12 @@ export interface components {
                 id: string;
                 /**
                  * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
-                 *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
-                 *     shown), `completion_tokens` (those of `tokens_used` that the model wrote), and `feedback` where the visitor gave one.
+                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources` (the passages that it rests
+                 *     on, each with the `excerpt` that says so), `offer_person` (true where the answer is that there is none),
+                 *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
+                 *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came
+                 *     with the question, and how many of them the model was shown), `completion_tokens` (those of `tokens_used` that
+                 *     the model wrote), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
                  */
                 metadata: {
                     [key: string]: unknown;
@@ -3028,6 +3424,16 @@ export interface components {
             data: {
                 /** @description Whether it goes on. */
                 active: boolean;
+                /**
+                 * Format: date-time
+                 * @description When the last message was written that an agent has seen; null for none.
+                 */
+                agents_read_at?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The person who has it, where one does.
+                 */
+                assignee_id?: string | null;
                 /**
                  * Format: uuid
                  * @description The chatbot spoken with.
@@ -3078,6 +3484,11 @@ export interface components {
                 updated_at: string;
                 /** @description Always null: kept for clients of the contract. */
                 user_id?: unknown;
+                /**
+                 * Format: date-time
+                 * @description When the last message was written that the visitor has seen of people's; null for none.
+                 */
+                visitor_read_at?: string | null;
                 /** @description Always null: kept for clients of the contract. */
                 voice_path?: unknown;
             }[];
@@ -3253,9 +3664,12 @@ export interface components {
             id: string;
             /**
              * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources`,
-             *     `timings_ms`, `images` (how many came with the question, and how many of them the model was
-             *     shown), `completion_tokens` (those of `tokens_used` that the model wrote), and `feedback` where the visitor gave one.
+             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources` (the passages that it rests
+             *     on, each with the `excerpt` that says so), `offer_person` (true where the answer is that there is none),
+             *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
+             *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came
+             *     with the question, and how many of them the model was shown), `completion_tokens` (those of `tokens_used` that
+             *     the model wrote), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
              */
             metadata: {
                 [key: string]: unknown;
@@ -3308,6 +3722,7 @@ export interface components {
         MessagesReply: {
             /** @description Oldest first. */
             data: components["schemas"]["VisitorMessage"][];
+            handling?: components["schemas"]["VisitorHandling"] | null;
             /** @description Whether there are older ones, to be asked for with `before`. */
             has_more: boolean;
             /**
@@ -3388,6 +3803,79 @@ export interface components {
             /** @description Its title; the first line where not given. */
             title?: string | null;
         };
+        /** @description What agents tell each other at a conversation. No visitor and no model reads it. */
+        NoteBody: {
+            /**
+             * Format: uuid
+             * @description Who wrote it; null for a program.
+             */
+            author_id?: string | null;
+            /** @description What the author was called then. */
+            author_name?: string | null;
+            /** @description The text. */
+            content: string;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+        };
+        /** @description The object of an event `note`. */
+        NoteEvent: {
+            /**
+             * Format: uuid
+             * @description The chatbot spoken with.
+             */
+            chatbot_id: string;
+            note?: components["schemas"]["NoteBody"] | null;
+            /**
+             * Format: uuid
+             * @description The note.
+             */
+            note_id: string;
+            /**
+             * Format: uuid
+             * @description The conversation.
+             */
+            session_id: string;
+        };
+        /** @description A note to leave. */
+        NoteInput: {
+            /** @description The text, 4,000 characters at most. */
+            content: string;
+        };
+        /** @description `{"note": …}`. */
+        NoteReply: {
+            note: components["schemas"]["NoteBody"];
+        };
+        /** @description A conversation's notes. */
+        NotesReply: {
+            /** @description Oldest first, 500 at most. */
+            data: components["schemas"]["NoteBody"][];
+        };
+        /** @description When people answer a chatbot's visitors. */
+        OfficeHours: {
+            /**
+             * @description What visitors are told who ask for a person outside of these hours; 500 characters at most.
+             * @default
+             */
+            awayMessage: string;
+            /**
+             * @description When somebody is there; 50 spans at most. Without any nobody ever is.
+             * @default []
+             */
+            hours: components["schemas"]["OpenHours"][];
+            /**
+             * @description The time zone of the hours, by its IANA name, such as `Asia/Seoul`.
+             * @default UTC
+             */
+            timeZone: string;
+        };
         /** @description `{"data": …}`. */
         OneItem: {
             data: components["schemas"]["KnowledgeItem"];
@@ -3414,6 +3902,15 @@ export interface components {
              *     `server_error`.
              */
             type: string;
+        };
+        /** @description A span of a day in which somebody is there. */
+        OpenHours: {
+            /** @description The day. */
+            day: components["schemas"]["Day"];
+            /** @description From then on, such as `09:00`. */
+            from: string;
+            /** @description Until then, such as `18:00`; `24:00` is the day's end. */
+            to: string;
         };
         /** @description An organization. */
         OrganizationBody: {
@@ -3778,11 +4275,32 @@ export interface components {
              */
             request_id: string;
         };
+        /** @description How many conversations want a person. */
+        QueueCountsBody: {
+            /**
+             * Format: int64
+             * @description Those that whoever asks has; 0 for a program.
+             */
+            mine: number;
+            /**
+             * Format: int64
+             * @description Those in which a person is waited for.
+             */
+            waiting: number;
+        };
         /**
          * @description Whether an answer helped.
          * @enum {string}
          */
         Rating: "up" | "down";
+        /** @description Up to where a conversation was read. */
+        ReadInput: {
+            /**
+             * Format: uuid
+             * @description The last message that was seen.
+             */
+            message_id: string;
+        };
         /** @description Which events are sent again. */
         ReplayInput: {
             /** @description Those that happened since: a time such as `2025-01-22T04:30:45Z`, or a day in UTC. */
@@ -3931,6 +4449,16 @@ export interface components {
             /** @description Whether it goes on. */
             active: boolean;
             /**
+             * Format: date-time
+             * @description When the last message was written that an agent has seen; null for none.
+             */
+            agents_read_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The person who has it, where one does.
+             */
+            assignee_id?: string | null;
+            /**
              * Format: uuid
              * @description The chatbot spoken with.
              */
@@ -3980,6 +4508,11 @@ export interface components {
             updated_at: string;
             /** @description Always null: kept for clients of the contract. */
             user_id?: unknown;
+            /**
+             * Format: date-time
+             * @description When the last message was written that the visitor has seen of people's; null for none.
+             */
+            visitor_read_at?: string | null;
             /** @description Always null: kept for clients of the contract. */
             voice_path?: unknown;
         };
@@ -4008,6 +4541,15 @@ export interface components {
         /** @description Prompt, model, greeting and the widget's look. */
         Settings: {
             /**
+             * @description How questions are answered; absent while all of it is as it is by default.
+             * @default {
+             *       "followUps": false,
+             *       "knowledgeOnly": false,
+             *       "linkHosts": []
+             *     }
+             */
+            answering: components["schemas"]["Answering"];
+            /**
              * @description The model that answers where that one fails before its first word; null for the
              *     organization's.
              * @default null
@@ -4018,6 +4560,12 @@ export interface components {
              * @default Hello! How can I assist you today?
              */
             greeting: string;
+            /**
+             * @description Let visitors ask for a person in the widget; the chatbot is then silent until it is handed
+             *     the conversation back.
+             * @default true
+             */
+            isHumanHandoverEnabled: boolean;
             /**
              * @description Ask the visitor's e-mail first.
              * @default false
@@ -4034,6 +4582,8 @@ export interface components {
              * @default gpt-4o-mini
              */
             model: string;
+            /** @default null */
+            officeHours: components["schemas"]["OfficeHours"] | null;
             /**
              * @description The chatbot's instructions to the model.
              * @default
@@ -4356,6 +4906,26 @@ export interface components {
             /** @description Whether a last chunk says how many tokens were used. */
             include_usage?: boolean | null;
         };
+        /** @description How the summary shall be. */
+        SummaryInput: {
+            /**
+             * @description The tag of the language to write in, such as `ko`; that of the conversation where it is left
+             *     out.
+             */
+            language?: string | null;
+        };
+        /** @description A model's summary. */
+        SummaryReply: {
+            /** @description The model that wrote it. */
+            model: string;
+            /** @description The text. */
+            summary: string;
+            /**
+             * Format: int64
+             * @description Tokens read and written.
+             */
+            tokens_used: number;
+        };
         /** @description A link's token. */
         TokenInput: {
             /** @description What follows `#` in the link. */
@@ -4369,6 +4939,26 @@ export interface components {
              *     asked.
              */
             answered_share?: number | null;
+        };
+        /** @description The object of an event `typing`. */
+        TypingEvent: {
+            /**
+             * Format: uuid
+             * @description The chatbot spoken with.
+             */
+            chatbot_id: string;
+            /**
+             * Format: uuid
+             * @description The agent; null for the visitor, and for a program.
+             */
+            person_id?: string | null;
+            /** @description Who is writing: `user` or `agent`. */
+            sender_type: components["schemas"]["SenderType"];
+            /**
+             * Format: uuid
+             * @description The conversation.
+             */
+            session_id: string;
         };
         /** @description A question that the knowledge held nothing for. */
         UnansweredBody: {
@@ -4466,8 +5056,21 @@ export interface components {
             /** @description Whether the site vouched for the visitor. */
             verified: boolean;
         };
+        /** @description Who answers, as a visitor is told. */
+        VisitorHandling: {
+            /** @description What that person is called. */
+            agent?: string | null;
+            /** @description What the visitor is told who waits while nobody is there, by the chatbot's office hours. */
+            away?: string | null;
+            /** @description Whether the chatbot is silent because a person has the conversation, or is waited for. */
+            is_human_mode: boolean;
+            /** @description `waiting` until a person has it. */
+            state: components["schemas"]["SessionState"];
+        };
         /** @description A message as the visitor sees it. */
         VisitorMessage: {
+            /** @description What the agent is called who wrote it, where one did. */
+            agent?: string | null;
             attachments?: components["schemas"]["Attachment"][] | null;
             content: string;
             /** Format: date-time */
@@ -4477,9 +5080,15 @@ export interface components {
             feedback?: components["schemas"]["Rating"] | null;
             /** Format: uuid */
             id: string;
+            /** @description Hosts that this answer may link to, beside those of its sources and of the chatbot. */
+            link_hosts: string[];
+            /** @description Whether the answer is that there is none, so that a person had better be offered. */
+            offer_person: boolean;
             sender_type: components["schemas"]["SenderType"];
-            /** @description The passages that the answer was given, without their text. */
+            /** @description The passages that the answer rests on, without their text; each with the `excerpt` that says so. */
             sources: Record<string, never>[];
+            /** @description What the visitor may ask next. */
+            suggestions: string[];
         };
         /** @description Colours and corners of the voice widget. */
         VoiceAppearance: {
@@ -4733,7 +5342,14 @@ export interface components {
             avatar?: string | null;
             description?: string | null;
             greeting: string;
+            /**
+             * @description Hosts that answers may link to, as in `shop.example` or `*.shop.example`: the chatbot's own sites, those that
+             *     its instructions and greeting name, and those that were allowed. An answer adds its sources' hosts and its own.
+             */
+            link_hosts: string[];
             name: string;
+            /** @description Whether visitors may ask for a person. */
+            offers_person: boolean;
             slug: string;
             suggestions: string[];
             voice_widget_config?: components["schemas"]["VoiceWidgetConfig"] | null;
@@ -5127,6 +5743,206 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getCannedReplies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CannedRepliesReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addCannedReply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CannedReplyInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CannedReplyReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteCannedReply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The reply. */
+                replyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    updateCannedReply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The reply. */
+                replyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CannedReplyChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CannedReplyReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5639,6 +6455,74 @@ export interface operations {
             };
         };
     };
+    updateConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandlingInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getMessages: {
         parameters: {
             query?: {
@@ -5667,6 +6551,437 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    writeAsAgent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same each time the message is sent; 200 characters at most. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentMessageInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentMessageReply"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentMessageReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getNotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotesReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+                /** @description The note. */
+                noteId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    markRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadInput"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    sumUpConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SummaryInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SummaryReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tellTyping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8112,6 +9427,51 @@ export interface operations {
             };
         };
     };
+    getInbox: {
+        parameters: {
+            query?: {
+                /**
+                 * @description `bot` (the chatbot answers), `waiting` (for a person), `mine` (those that whoever signed in
+                 *     has), `all` (that are not settled), or `resolved`.
+                 */
+                queue?: string;
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getKeys: {
         parameters: {
             query?: never;
@@ -9812,6 +11172,60 @@ export interface operations {
             };
         };
     };
+    watchConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getOwnMessages: {
         parameters: {
             query?: {
@@ -9993,6 +11407,178 @@ export interface operations {
             };
         };
     };
+    callPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VisitorHandling"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    callOffPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VisitorHandling"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    markOwnRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadInput"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     beginVisitorSession: {
         parameters: {
             query?: never;
@@ -10024,6 +11610,58 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tellVisitorTyping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             401: {
                 headers: {
