@@ -37,9 +37,13 @@ async fn a_takeover_cuts_off_an_answer_that_is_being_written(stage: Stage) {
     let (provider, app, page, bot) = with_model(stage, &[]).await;
     let session = begun(&page).await;
     provider.reply(hanging());
-    let asked = page.request("POST", "/chat", Some(question("And then?")));
+    let asked = page.request(
+        "POST",
+        "/chat",
+        Some(question("Which cloth dries a teapot best?")),
+    );
     let mut reader = Reader::open(&page.client, asked).await;
-    reader.until("Rinse it ").await;
+    reader.until("Rinse it").await;
     let running = page.messages().await["running"].clone();
     let taken = change(&app.client, &bot, &session, json!({"is_human_mode": true})).await;
     let taken = &taken.expect(200)["session"];
@@ -70,7 +74,7 @@ async fn a_takeover_cuts_off_a_programs_stream_too(stage: Stage) {
     let (provider, app, _page, bot) = with_model(stage, &[]).await;
     let session = bot.ask("Hello?").await["session_id"].clone();
     provider.reply(hanging());
-    let mut body = said("And then?");
+    let mut body = said("Which cloth dries a teapot best?");
     body["session_id"] = session.clone();
     let request = Request::post(format!("/api/external{}", bot.path("/chat?stream=true")))
         .header("x-api-key", crate::support::OUR_KEY)
@@ -78,7 +82,7 @@ async fn a_takeover_cuts_off_a_programs_stream_too(stage: Stage) {
         .body(Body::from(body.to_string()))
         .expect("a proper request");
     let mut reader = Reader::open(&app.nobody(), request).await;
-    reader.until("Rinse it ").await;
+    reader.until("Rinse it").await;
     // An agent's message is a takeover of its own.
     let path = at(&bot, &session, "/messages");
     let written = app
@@ -168,7 +172,7 @@ async fn a_visitor_asks_for_a_person_and_takes_it_back(stage: Stage) {
     provider.reply(hanging());
     let asked = page.request("POST", "/chat", Some(question("A person, please.")));
     let mut reader = Reader::open(&page.client, asked).await;
-    reader.until("Rinse it ").await;
+    reader.until("Rinse it").await;
     let waits = page.call("POST", "/person", None).await.expect(200);
     assert_eq!(
         waits,
@@ -384,7 +388,10 @@ async fn what_people_do_reaches_the_visitors_stream_at_once(stage: Stage) {
     );
     assert_eq!(
         keys_of(&message),
-        sorted("id sender_type content created_at attachments sources feedback agent ended")
+        sorted(
+            "id sender_type content created_at attachments sources feedback agent ended link_hosts \
+             offer_person suggestions"
+        )
     );
     page.call("POST", "/typing", None).await.expect_nothing(204);
     assert_eq!(reader.next().await.0, "handling");

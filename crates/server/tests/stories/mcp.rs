@@ -80,7 +80,7 @@ async fn the_official_client_lists_searches_and_asks(stage: Stage) {
     assert_eq!(passages[0]["title"], "Care");
     assert!(text(&passages[0]["content"]).contains("cold water"));
 
-    provider.reply(Script::text("찬물로 헹구세요."));
+    provider.reply(Script::text("찬물로 헹구세요 [1]."));
     let question = json!({"chatbot": "teapots", "question": "How do I rinse a teapot?"});
     let answered = call(&client, "ask", question).await;
     assert_eq!(data(&answered)["answer"], "찬물로 헹구세요.");
@@ -105,14 +105,14 @@ async fn a_conversation_goes_on_by_its_id(stage: Stage) {
     let first = json!({"chatbot": "teapots", "question": "How?"});
     let first = call(&client, "ask", first).await;
     let session = data(&first)["session_id"].clone();
-    let next = json!({"chatbot": "teapots", "question": "And then?", "session_id": session});
+    let next = json!({"chatbot": "teapots", "question": "Which cloth dries a teapot best?", "session_id": session});
     let next = call(&client, "ask", next).await;
     assert_eq!(data(&next)["session_id"], session);
     let asked = provider.requests()[1].conversation();
     let history = [
         "user: How?",
         "assistant: With cold water.",
-        "user: And then?",
+        "user: Which cloth dries a teapot best?",
     ];
     assert_eq!(asked[1..], history);
     assert_eq!(bot.messages(&session).await.len(), 4);

@@ -71,7 +71,7 @@ async fn an_answer_has_openais_form_and_its_sources(stage: Stage) {
     provider.reply(Script::text("With cold water."));
     let answer = complete(&app.client, asks("How do I rinse a teapot?")).await;
     let told = answer.expect(200);
-    let keys = sorted("id object created model choices usage sources session_id");
+    let keys = sorted("id object created model choices usage sources session_id is_human_mode");
     assert_eq!(keys_of(&told), keys);
     assert!(text(&told["id"]).starts_with("chatcmpl-"));
     assert_eq!(told["object"], "chat.completion");
