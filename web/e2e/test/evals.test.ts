@@ -30,7 +30,7 @@ test('a drafted eval is run, changed and compared', async () => {
   const page = await open(`/chatbots/${furniture.bot}/evals`);
   await page.getByRole('button', { name: 'New eval' }).click();
   await page.getByLabel('Name').fill('First set');
-  await page.getByText(/questions were found/).waitFor();
+  await page.getByText(/questions? (was|were) found/).waitFor();
   await page.getByRole('button', { name: 'Create' }).click();
   await page.getByText('Not run yet').waitFor();
   await page.getByRole('button', { name: 'Run' }).click();

@@ -31,7 +31,9 @@ beforeAll(async () => {
   const questions = [{ question: EVIL, item: EVIL, passage: EVIL, answer: EVIL }, { question: QUESTION, expect: 'refusal' }];
   const made = await stage.api('POST', `/chatbot/${bot.id}/evals`, { name: EVIL.slice(0, 100), questions });
   await stage.api('POST', `/chatbot/${bot.id}/evals/${made.data.id}/run`, {});
-  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id, source: source.data.id, eval: made.data.id };
+  const listens = { url: 'https://hooks.invalid/<svg onload=window.hacked=1>', description: EVIL.slice(0, 200), events: [] };
+  const webhook = await stage.api('POST', '/webhooks', listens);
+  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id, source: source.data.id, eval: made.data.id, webhook: webhook.data.id };
 });
 
 afterAll(() => stage?.stop());

@@ -22,9 +22,10 @@ async fn openais_own_package_is_served(stage: Stage) {
     let (provider, app, _, bot) = with_model(stage, &[]).await;
     let settings = json!({"settings": {"model": "gpt-4o-mini"}});
     bot.client.patch(&bot.path(""), settings).await.expect(200);
-    for _ in 0..4 {
-        provider.reply(Script::text("찬물로 헹구세요 🫖"));
+    for _ in 0..3 {
+        provider.reply(Script::text("찬물로 헹구세요 🫖 [1]"));
     }
+    provider.reply(Script::text("찬물로 헹구세요 🫖"));
     provider.reply(Script::error(400, "Out of tea."));
     let served = app.serve().await;
     let folder = tempfile::tempdir().expect("a folder");
