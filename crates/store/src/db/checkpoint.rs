@@ -56,7 +56,7 @@ impl Checkpoints {
         });
     }
 
-    async fn copy(&self) -> sqlx::Result<()> {
+    pub(super) async fn copy(&self) -> sqlx::Result<()> {
         let mut own = self.own.acquire().await?;
         let passive = "PRAGMA wal_checkpoint(PASSIVE)";
         let (_, pages, _): (i64, i64, i64) = sqlx::query_as(passive).fetch_one(&mut *own).await?;
