@@ -201,38 +201,13 @@ fn asks_for_a_number(question: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use okra_domain::ItemId;
-    use okra_domain::knowledge::{Chunk, FoundChunk};
-
     use super::*;
-    use crate::retrieve::Scores;
 
     fn passage(question: Option<&str>, text: &str, similarity: f32, answers: bool) -> Passage {
+        let found = Passage::example("T", text, similarity);
         Passage {
-            found: Arc::new(FoundChunk {
-                item_id: ItemId::new(),
-                title: "T".to_owned(),
-                url: None,
-                chunk: Chunk {
-                    ordinal: 1,
-                    headings: vec![],
-                    page: None,
-                    text: text.to_owned(),
-                    question: question.map(str::to_owned),
-                    embedding: None,
-                },
-            }),
-            similarity,
             answers,
-            scores: Scores {
-                lexical: similarity,
-                semantic: None,
-                combined: similarity,
-                rank: 1,
-                rerank: None,
-            },
+            ..found.with(|chunk| chunk.question = question.map(str::to_owned))
         }
     }
 

@@ -12,6 +12,8 @@ use okra_ai::error::ProviderError;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::embedder::Reranker;
 use okra_domain::error::Result;
+#[cfg(test)]
+use okra_domain::knowledge::Chunk;
 use okra_domain::knowledge::FoundChunk;
 use okra_domain::session::CitedSource;
 use okra_domain::{ChatbotId, Error, ErrorKind, ItemId, OrganizationId};
@@ -66,6 +68,43 @@ impl Passage {
 
     fn rerank_score(&self) -> f32 {
         self.scores.rerank.unwrap_or(f32::NEG_INFINITY)
+    }
+}
+
+#[cfg(test)]
+impl Passage {
+    /// One that was found with this similarity, and answers.
+    pub(crate) fn example(title: &str, text: &str, similarity: f32) -> Self {
+        Self {
+            found: Arc::new(FoundChunk {
+                item_id: ItemId::new(),
+                title: title.to_owned(),
+                url: None,
+                chunk: Chunk {
+                    ordinal: 1,
+                    headings: vec![],
+                    page: None,
+                    text: text.to_owned(),
+                    question: None,
+                    embedding: None,
+                },
+            }),
+            similarity,
+            answers: true,
+            scores: Scores {
+                lexical: similarity,
+                semantic: None,
+                combined: similarity,
+                rank: 1,
+                rerank: None,
+            },
+        }
+    }
+
+    /// The same with its chunk changed.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Chunk)) -> Self {
+        change(&mut Arc::make_mut(&mut self.found).chunk);
+        self
     }
 }
 

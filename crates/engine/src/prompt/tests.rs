@@ -1,42 +1,15 @@
 //! Prompts keep their order and their budget, and passages their places.
 
-use std::sync::Arc;
-
-use okra_domain::knowledge::{Chunk, FoundChunk};
-use okra_domain::{ItemId, OrganizationId, Timestamp};
+use okra_domain::{OrganizationId, Timestamp};
 
 use super::*;
-use crate::retrieve::Scores;
 
 fn bot() -> Chatbot {
     Chatbot::new(OrganizationId::new(), "Shop", Timestamp(0)).expect("valid")
 }
 
 fn passage(text: &str) -> Passage {
-    Passage {
-        found: Arc::new(FoundChunk {
-            item_id: ItemId::new(),
-            title: "Returns".to_owned(),
-            url: None,
-            chunk: Chunk {
-                ordinal: 1,
-                headings: vec!["Terms".to_owned()],
-                page: None,
-                text: text.to_owned(),
-                question: None,
-                embedding: None,
-            },
-        }),
-        similarity: 0.9,
-        answers: true,
-        scores: Scores {
-            lexical: 0.9,
-            semantic: None,
-            combined: 0.9,
-            rank: 1,
-            rerank: None,
-        },
-    }
+    Passage::example("Returns", text, 0.9).with(|chunk| chunk.headings = vec!["Terms".to_owned()])
 }
 
 fn said(by: SenderType, text: &str) -> Said {

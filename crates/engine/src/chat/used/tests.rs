@@ -1,50 +1,17 @@
 //! An answer is given the sources that it rests on, with the sentences that say so.
 
-use std::sync::Arc;
-
-use okra_domain::ItemId;
-use okra_domain::knowledge::{Chunk, FoundChunk};
-
 use super::*;
-use crate::retrieve::Scores;
 
 const CARE: &str = "Rinse the teapot with cold water. Never use soap, which the clay would keep. Let it dry in the air.";
 const DELIVERY: &str = "Standard delivery costs 3,000 won. From an order value of 50,000 won we deliver free of charge.";
 const RETURNS: &str = "상품을 받은 날부터 14일 이내에 사용하지 않은 상품을 반품할 수 있습니다. 송장을 출력해 붙여 주세요.";
 
-fn passage(title: &str, text: &str) -> Passage {
-    Passage {
-        found: Arc::new(FoundChunk {
-            item_id: ItemId::new(),
-            title: title.to_owned(),
-            url: None,
-            chunk: Chunk {
-                ordinal: 1,
-                headings: vec![],
-                page: None,
-                text: text.to_owned(),
-                question: None,
-                embedding: None,
-            },
-        }),
-        similarity: 0.9,
-        answers: true,
-        scores: Scores {
-            lexical: 0.9,
-            semantic: None,
-            combined: 0.9,
-            rank: 1,
-            rerank: None,
-        },
-    }
-}
-
 /// Title and excerpt of each source of an answer that marks passages (by their numbers, at the ends of these parts).
 fn check(parts: &[(&str, &[u32])], expected: &[(&str, &str)]) {
     let given = [
-        passage("Care", CARE),
-        passage("Delivery", DELIVERY),
-        passage("반품", RETURNS),
+        Passage::example("Care", CARE, 0.9),
+        Passage::example("Delivery", DELIVERY, 0.9),
+        Passage::example("반품", RETURNS, 0.9),
     ];
     let (mut text, mut marks) = (String::new(), Vec::new());
     for (part, numbers) in parts {
