@@ -1,7 +1,7 @@
 //! Answering without a model, by the best passage: a strongly matching Q&A pair word for word, else the sentences of the
 //! best passage that answer. Pure.
 
-use okra_search::{Change, Document, Fusion, Index, Query};
+use okra_search::{Change, Document, Fusion, Index, Query, coverage};
 use unicode_segmentation::UnicodeSegmentation;
 use uuid::Uuid;
 
@@ -59,10 +59,11 @@ pub(crate) fn excerpt(claim: &str, question: &str, text: &str) -> String {
             (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]).then(b.cmp(a)))?;
         (scores[best] > 0.0).then_some(best)
     };
-    let mut scores = score(claim, &sentences);
+    let score = |asked: &str| weighed(asked, &sentences, coverage(asked, &sentences));
+    let mut scores = score(claim);
     let mut best = best_of(&scores);
     if best.is_none() {
-        scores = score(question, &sentences);
+        scores = score(question);
         best = best_of(&scores);
     }
     let (mut first, mut last) = (best.unwrap_or(0), best.unwrap_or(0));
@@ -157,6 +158,11 @@ fn score(question: &str, sentences: &[&str]) -> Vec<f32> {
             *score = hit.score;
         }
     }
+    weighed(question, sentences, scores)
+}
+
+/// The scores of sentences, with what a heading and a number count beside their words.
+fn weighed(question: &str, sentences: &[&str], mut scores: Vec<f32>) -> Vec<f32> {
     let asks_number = asks_for_a_number(question);
     for (score, sentence) in scores.iter_mut().zip(sentences) {
         if is_heading(sentence) {

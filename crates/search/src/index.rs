@@ -3,7 +3,7 @@
 mod best;
 mod care;
 mod part;
-mod plan;
+pub(crate) mod plan;
 mod saved;
 mod search;
 #[cfg(test)]

@@ -13,6 +13,7 @@
 mod analysis;
 mod bits;
 pub mod calibration;
+mod coverage;
 pub mod eval;
 mod fusion;
 mod hash;
@@ -21,6 +22,7 @@ mod segment;
 mod vector;
 
 pub use analysis::{language_of, telling_words};
+pub use coverage::coverage;
 pub use fusion::Fusion;
 pub use index::{Change, Document, Hit, Index, Query, Stamp};
 pub use vector::QuantizedVector;

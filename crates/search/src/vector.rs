@@ -3,6 +3,8 @@
 //! A vector keeps its direction only: codes in −127..=127 and one scale, chosen so that the decoded vector has
 //! length one. A dot product of two decoded vectors is then their cosine.
 
+use std::num::NonZero;
+
 /// An embedding in eight bits a dimension. The database stores it as [`QuantizedVector::to_bytes`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedVector {
@@ -98,8 +100,24 @@ impl QueryVector {
     }
 
     /// Cosines to the vectors laid end to end in `codes`, one scale and one place in `cosines` each. Codes are signed,
-    /// scales little-endian, as they lie in a segment.
+    /// scales little-endian, as they lie in a segment. Many are shared among the processors.
     pub(crate) fn scan(&self, codes: &[u8], scales: &[[u8; 4]], cosines: &mut [f32]) {
+        if scales.len() < MANY_VECTORS {
+            return self.scan_here(codes, scales, cosines);
+        }
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let share = scales.len().div_ceil(processors);
+        let shares = (codes.chunks(share * self.codes.len()))
+            .zip(scales.chunks(share))
+            .zip(cosines.chunks_mut(share));
+        std::thread::scope(|scope| {
+            for ((codes, scales), cosines) in shares {
+                scope.spawn(|| self.scan_here(codes, scales, cosines));
+            }
+        });
+    }
+
+    fn scan_here(&self, codes: &[u8], scales: &[[u8; 4]], cosines: &mut [f32]) {
         let rows = (codes.chunks_exact(self.codes.len()).zip(scales)).zip(cosines);
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
@@ -109,6 +127,10 @@ impl QueryVector {
         scan_rows(&self.codes, self.scale, rows, dot);
     }
 }
+
+/// Vectors from which on a scan is shared: it takes milliseconds, and starting a thread some hundredths of one. Threads
+/// of its own do not queue behind those that take documents in.
+const MANY_VECTORS: usize = 262_144;
 
 /// Rows to compare, each with its scale and the place for its cosine.
 type Rows<'a> = std::iter::Zip<

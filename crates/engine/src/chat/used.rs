@@ -2,8 +2,7 @@
 //! over.
 
 use okra_domain::session::CitedSource;
-use okra_search::{Change, Document, Fusion, Index, Query};
-use uuid::Uuid;
+use okra_search::coverage;
 
 use super::marks::Mark;
 use crate::extractive::excerpt;
@@ -70,35 +69,20 @@ fn last_sentence(text: &str) -> &str {
 }
 
 fn unmarked(answer: &Answer<'_>) -> Vec<CitedSource> {
-    let documents = answer
-        .given
-        .iter()
-        .zip(0..)
-        .map(|(passage, ordinal)| Document {
-            ordinal,
-            title: passage.found.title.clone(),
-            text: passage.found.chunk.text.clone(),
-            vector: None,
-        });
-    let mut index = Index::new();
-    index.apply(vec![Change {
-        item: Uuid::nil(),
-        documents: documents.collect(),
-    }]);
-    let query = Query {
-        text: answer.text,
-        vector: None,
-        fusion: Fusion::lexical_only(),
-    };
-    let hits = index.search(&query, MOST_UNMARKED);
-    let hits = hits.expect("an index in memory reads no file");
-    let best = hits.first().map_or(0.0, |hit| hit.score);
-    let rests = hits
+    let text = |it: &Passage| format!("{}\n{}", it.found.title, it.found.chunk.text);
+    let texts: Vec<String> = answer.given.iter().map(text).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut covered: Vec<(f32, &Passage)> = coverage(answer.text, &texts)
         .into_iter()
-        .filter(|hit| hit.score >= UNMARKED.max(BESIDE_BEST * best));
-    let passages = rests.filter_map(|hit| answer.given.get(hit.ordinal as usize));
-    passages
-        .map(|passage| cited(passage, answer.text, answer.question))
+        .zip(answer.given)
+        .collect();
+    // Stable: among equals those that were likelier come first.
+    covered.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = covered.first().map_or(0.0, |(best, _)| *best);
+    covered.retain(|(covered, _)| *covered >= UNMARKED.max(BESIDE_BEST * best));
+    let rests = covered.into_iter().take(MOST_UNMARKED);
+    rests
+        .map(|(_, passage)| cited(passage, answer.text, answer.question))
         .collect()
 }
 

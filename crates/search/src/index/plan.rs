@@ -42,8 +42,8 @@ const LONG_WORD_GRAMS: Grams = Grams {
 };
 
 /// BM25's saturation and length normalization, at the values of the literature.
-const K1: f32 = 1.2;
-const B: f32 = 0.75;
+pub(crate) const K1: f32 = 1.2;
+pub(crate) const B: f32 = 0.75;
 
 /// A question's terms with all that is needed to score one document after another.
 pub(super) struct Plan {
@@ -177,7 +177,7 @@ fn shares(legs: &[Vec<PlannedTerm>; 2], gram_weight: f32) -> [f32; 2] {
 }
 
 /// Lucene's inverse document frequency, which is never negative.
-fn idf(documents: usize, having: usize) -> f32 {
+pub(crate) fn idf(documents: usize, having: usize) -> f32 {
     let (documents, having) = (documents as f64, having as f64);
     (1.0 + (documents - having + 0.5) / (having + 0.5)).ln() as f32
 }
