@@ -21,6 +21,7 @@ mod server;
 mod start;
 mod table;
 mod text;
+mod vectors;
 mod web;
 
 use std::path::PathBuf;
@@ -29,8 +30,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 /// Those that take minutes are run where they are named.
-const LONG: [&str; 1] = ["scale"];
-const NAMES: [&str; 8] = [
+const LONG: [&str; 2] = ["scale", "vectors"];
+const NAMES: [&str; 9] = [
     "start",
     "query",
     "chat",
@@ -39,12 +40,13 @@ const NAMES: [&str; 8] = [
     "retrieval",
     "chunks",
     "scale",
+    "vectors",
 ];
 
 const HELP: &str = "\
 Measure the hot paths and print a table.
 
-Usage: cargo xtask bench [name…]      all but scale where none is named
+Usage: cargo xtask bench [name…]      all but scale and vectors where none is named
 
   start      start to the first answer, resident memory, size of the binary
   query      query-knowledge over HTTP at 10,000 passages; the index alone at 100,000
@@ -55,6 +57,8 @@ Usage: cargo xtask bench [name…]      all but scale where none is named
   chunks     how much of an answer reaches the model by size of chunks, on chunk_en there
   scale      a chatbot of 100,000 passages: taking in, memory, first query, queries while another takes in;
              10,000 chatbots in one server. Some ten minutes
+  vectors    the scan of vectors at 100,000 and 1,000,000, beside FAISS where OKRA_BENCH_PYTHON names a Python
+             that has faiss-cpu. Some minutes, and 4 GB of memory
 ";
 
 fn main() -> ExitCode {
@@ -100,6 +104,7 @@ async fn run(arguments: &[String]) -> Result<()> {
             "web" => web::run(&binary()?).await?.print(),
             "chunks" => chunks::run()?,
             "scale" => scale::run(&binary()?).await?.print(),
+            "vectors" => tokio::task::spawn_blocking(vectors::run).await??.print(),
             _ => retrieval::run().await?,
         }
     }
