@@ -14,7 +14,7 @@ pub use settings::{
     Personality, Settings, Snippet, VoiceAppearance, VoiceAvatar, VoiceDetection, VoiceModel,
     VoiceText, VoiceWidgetConfig, merge,
 };
-pub use slug::{parse_slug, slug_candidates, slug_from_name};
+pub use slug::{numbered_slug, parse_slug, slug_from_name};
 
 use crate::embedder::{Embedding, Reranker};
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 mod arrival;
 mod duplicate;
 
-use okra_domain::chatbot::{Chatbot, slug_candidates};
+use okra_domain::chatbot::{Chatbot, numbered_slug};
 use okra_domain::error::Result;
 use okra_domain::{
     ChatbotId, Error, ErrorKind, OrganizationId, Page, PageRequest, Secret, Timestamp,
@@ -46,8 +46,8 @@ pub struct ListedChatbot {
     pub created_at: Timestamp,
 }
 
-/// How many numbered slugs are tried before giving up.
-const MAX_SLUG_TRIES: usize = 10_000;
+/// How often a slug that was free a moment ago is looked for again: others make chatbots of this name at the same time.
+const SLUG_TRIES: usize = 1_000;
 
 macro_rules! select {
     ($rest:literal) => {
@@ -205,14 +205,8 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let current = lock(&mut tx, organization, id, &self.sealer).await?;
         let next = change(&current)?;
-        if next.slug != current.slug {
-            let sql = "SELECT COUNT(*) AS count FROM chatbots WHERE slug = $1";
-            let row = tx.fetch_optional(sql, params![next.slug.as_str()]).await?;
-            if let Some(row) = row
-                && row.get::<i64>("count")? > 0
-            {
-                return Err(slug_taken(&next.slug));
-            }
+        if next.slug != current.slug && has_slug(&mut tx, &next.slug).await? {
+            return Err(slug_taken(&next.slug));
         }
         let sql = "UPDATE chatbots SET slug = $1, name = $2, description = $3, active = $4, \
                    is_public = $5, personality = $6, settings = $7, suggestions = $8, \
@@ -269,16 +263,12 @@ async fn insert(
                created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
                $11, $12, $13, $14, $15, $16, $17, $18) \
                ON CONFLICT (slug) DO NOTHING";
-    let tries = match slug {
-        SlugChoice::Derived => MAX_SLUG_TRIES,
-        SlugChoice::Chosen => 1,
-    };
     let base = chatbot.slug.clone();
-    for slug in slug_candidates(&base).take(tries) {
-        let candidate = Chatbot {
-            slug,
-            ..chatbot.clone()
-        };
+    let mut candidate = chatbot;
+    for _ in 0..SLUG_TRIES {
+        if let SlugChoice::Derived = slug {
+            candidate.slug = free_slug(tx, &base).await?;
+        }
         let mut values = params![candidate.id.0, candidate.organization_id.0];
         values.extend(columns(&candidate, sealer)?);
         values.extend(params![
@@ -289,8 +279,34 @@ async fn insert(
         if tx.execute(sql, values).await? == 1 {
             return Ok(candidate);
         }
+        if let SlugChoice::Chosen = slug {
+            break;
+        }
     }
     Err(slug_taken(&base))
+}
+
+/// A slug made of `base` that nobody has at the moment. Numbers are taken one after the other, so the first free one
+/// is found by doubling and halving: some thirty looks among ten thousand chatbots of one name.
+async fn free_slug(tx: &mut Tx, base: &str) -> Result<String> {
+    let (mut taken, mut free) = (0_u32, 1_u32);
+    while has_slug(tx, &numbered_slug(base, free)).await? {
+        taken = free;
+        free = free.saturating_mul(2);
+    }
+    while free - taken > 1 {
+        let between = taken + (free - taken) / 2;
+        match has_slug(tx, &numbered_slug(base, between)).await? {
+            true => taken = between,
+            false => free = between,
+        }
+    }
+    Ok(numbered_slug(base, free))
+}
+
+async fn has_slug(tx: &mut Tx, slug: &str) -> Result<bool> {
+    let sql = "SELECT 1 AS one FROM chatbots WHERE slug = $1";
+    Ok(tx.fetch_optional(sql, params![slug]).await?.is_some())
 }
 
 /// Takes the chatbot's row for this transaction. An UPDATE that changes nothing locks on both

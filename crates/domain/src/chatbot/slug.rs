@@ -29,9 +29,12 @@ fn is_slug_char(character: char) -> bool {
         || matches!(character, '\u{0300}'..='\u{036F}' | '\u{0900}'..='\u{0DFF}' | '\u{0E00}'..='\u{0EFF}')
 }
 
-/// `slug`, then `slug-2`, `slug-3`, …: what to try, in order, where a slug made by us is taken.
-pub fn slug_candidates(slug: &str) -> impl Iterator<Item = String> + '_ {
-    std::iter::once(slug.to_owned()).chain((2u32..).map(move |n| format!("{slug}-{n}")))
+/// The slug of the `number`th chatbot of one name, from 1: `slug`, then `slug-2`, `slug-3`, …
+pub fn numbered_slug(slug: &str, number: u32) -> String {
+    match number {
+        ..=1 => slug.to_owned(),
+        _ => format!("{slug}-{number}"),
+    }
 }
 
 /// Checks a slug that a caller chose.
@@ -74,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_taken_slug_is_numbered_from_two() {
-        let tried: Vec<String> = slug_candidates("shop").take(3).collect();
+        let tried = [1, 2, 3].map(|number| numbered_slug("shop", number));
         assert_eq!(tried, ["shop", "shop-2", "shop-3"]);
     }
 }
