@@ -15,12 +15,13 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::http::Connection;
 use crate::server::{Server, new_chatbot, processor_seconds, query, upload};
 use crate::table::{Samples, Table, millis};
-use crate::text::{Language, Random, Vocabulary};
+use crate::text::{Language, Random, Vocabulary, judged_texts};
 
 /// Passages of the large chatbot, at least.
 const PASSAGES: u64 = 100_000;
 const FILE_CHARACTERS: usize = 1_000_000;
 const FILES_AT_ONCE: usize = 10;
+const REAL_BYTES: usize = 40_000_000;
 const QUERIES: usize = 500;
 const WARM_UP: usize = 50;
 /// Characters of a question.
@@ -32,12 +33,82 @@ const PATIENCE: Duration = Duration::from_secs(900);
 pub async fn run(binary: &Path) -> Result<Table> {
     let vocabulary = Arc::new(Vocabulary::new(Language::English));
     let mut table = Table::default();
+    real_text(binary, &mut table).await?;
     large(binary, &vocabulary, &mut table).await?;
     // The other half takes minutes.
     table.print();
     let mut table = Table::default();
     many::measure(binary, &vocabulary, &mut table).await?;
     Ok(table)
+}
+
+/// Takes in the judged sets' texts, over and over in another order, each line of them a paragraph.
+async fn real_text(binary: &Path, table: &mut Table) -> Result<()> {
+    let Some(texts) = judged_texts()? else {
+        println!("  real text is left out: OKRA_RETRIEVAL_SETS names no folder");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let server = Server::start(binary, &folder.path().join("data"), None).await?;
+    let mut connection = server.connect().await?;
+    let bot = new_chatbot(&mut connection).await?;
+    let mut random = Random(2);
+    let mut text = || {
+        let mut text = String::new();
+        while text.len() < FILE_CHARACTERS {
+            text.push_str(&texts[random.below(texts.len())]);
+            text.push_str("\n\n");
+        }
+        text
+    };
+    let mut taking = Taking::begin(&server)?;
+    while taking.bytes < REAL_BYTES {
+        let batch = taking.files(&mut text);
+        upload(&mut connection, &bot, &batch).await?;
+        all_taken_in(&mut connection).await?;
+    }
+    taking.end(&server, "real text", table)?;
+    server.stop().await
+}
+
+/// Files on their way in, and what they took.
+struct Taking {
+    begun: Instant,
+    used: f64,
+    bytes: usize,
+    files: usize,
+}
+
+impl Taking {
+    fn begin(server: &Server) -> Result<Self> {
+        Ok(Self {
+            begun: Instant::now(),
+            used: processor_seconds(server.process()?)?,
+            bytes: 0,
+            files: 0,
+        })
+    }
+
+    /// The next files to upload.
+    fn files(&mut self, mut text: impl FnMut() -> String) -> Vec<(String, Vec<u8>)> {
+        let files = self.files..self.files + FILES_AT_ONCE;
+        self.files = files.end;
+        let named = files.map(|number| (format!("manual-{number}.txt"), text().into_bytes()));
+        let named: Vec<_> = named.collect();
+        self.bytes += named.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        named
+    }
+
+    fn end(self, server: &Server, what: &str, table: &mut Table) -> Result<()> {
+        let used = processor_seconds(server.process()?)? - self.used;
+        let megabytes = self.bytes as f64 / 1e6;
+        let figure =
+            format!("{what} taken in, {megabytes:.0} MB: read, cut, embedded, indexed, committed");
+        table.at_least(figure, megabytes / used, 10.0, "MB/s of one core");
+        let seconds = self.begun.elapsed().as_secs_f64();
+        table.plain("  by the clock", megabytes / seconds, "MB/s");
+        Ok(())
+    }
 }
 
 async fn large(binary: &Path, vocabulary: &Arc<Vocabulary>, table: &mut Table) -> Result<()> {
@@ -90,31 +161,14 @@ async fn fill(
     table: &mut Table,
 ) -> Result<u64> {
     let mut random = Random(1);
-    let (begun, used) = (Instant::now(), processor_seconds(server.process()?)?);
-    let (mut bytes, mut files) = (0, 0);
+    let mut taking = Taking::begin(server)?;
     let mut passages = 0;
     while passages < PASSAGES {
-        let batch: Vec<(String, Vec<u8>)> = (files..files + FILES_AT_ONCE)
-            .map(|number| {
-                let text = vocabulary.prose(FILE_CHARACTERS, &mut random);
-                (format!("manual-{number}.txt"), text.into_bytes())
-            })
-            .collect();
-        files += FILES_AT_ONCE;
-        bytes += batch.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        let batch = taking.files(|| vocabulary.prose(FILE_CHARACTERS, &mut random));
         upload(connection, bot, &batch).await?;
         passages = all_taken_in(connection).await?.0;
     }
-    let used = processor_seconds(server.process()?)? - used;
-    let megabytes = bytes as f64 / 1e6;
-    let figure =
-        format!("plain text taken in, {megabytes:.0} MB: read, cut, embedded, indexed, committed");
-    table.at_least(figure, megabytes / used, 10.0, "MB/s of one core");
-    table.plain(
-        "  by the clock",
-        megabytes / begun.elapsed().as_secs_f64(),
-        "MB/s",
-    );
+    taking.end(server, "made-up text", table)?;
     Ok(passages)
 }
 

@@ -3,6 +3,22 @@
 //! Words are drawn by Zipf's law from 60,000; sentences, paragraphs and Korean endings are as long as in prose. Real
 //! text would have to be shipped; text of random letters would make postings, and so searches, unlike any in use.
 
+use anyhow::Result;
+use okra_search::eval::{RetrievalSet, sets_folder};
+
+/// The English texts of the judged sets in `OKRA_RETRIEVAL_SETS`, which are real; `None` where it names no folder.
+pub fn judged_texts() -> Result<Option<Vec<String>>> {
+    let Some(folder) = sets_folder() else {
+        return Ok(None);
+    };
+    let mut texts = Vec::new();
+    for name in ["squad_en", "faq_docs_en", "banking77_en"] {
+        let set = RetrievalSet::load(&folder.join(name))?;
+        texts.extend(set.corpus.into_iter().map(|it| it.text));
+    }
+    Ok(Some(texts))
+}
+
 /// What a vocabulary's words look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {

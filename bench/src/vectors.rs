@@ -13,14 +13,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use okra_ai::embed::static_model::{DIMENSIONS, StaticEmbedder};
-use okra_search::eval::{RetrievalSet, sets_folder};
 use okra_search::{Change, Document, Fusion, Hit, Index, QuantizedVector, Query};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::server::processor_seconds;
 use crate::table::{Samples, Table};
-use crate::text::{Language, Random, Vocabulary};
+use crate::text::{Language, Random, Vocabulary, judged_texts};
 
 const SIZES: [usize; 2] = [100_000, 1_000_000];
 const QUERIES: usize = 400;
@@ -182,17 +181,13 @@ fn exact(question: &[f32], vectors: &[f32]) -> HashSet<usize> {
 }
 
 fn texts() -> Result<Vec<String>> {
-    let mut texts = Vec::new();
-    if let Some(folder) = sets_folder() {
-        for name in ["squad_en", "faq_docs_en", "banking77_en"] {
-            let set = RetrievalSet::load(&folder.join(name))?;
-            texts.extend(set.corpus.into_iter().map(|it| it.text));
-        }
-    } else {
+    let mut texts = judged_texts()?.unwrap_or_else(|| {
         let vocabulary = Vocabulary::new(Language::English);
         let mut random = Random(5);
-        texts.extend((0..2_000).map(|_| vocabulary.prose(900, &mut random)));
-    }
+        (0..2_000)
+            .map(|_| vocabulary.prose(900, &mut random))
+            .collect()
+    });
     texts.retain(|text| text.split_whitespace().nth(7).is_some());
     ensure!(!texts.is_empty(), "there is no text of eight words");
     Ok(texts)

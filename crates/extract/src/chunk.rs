@@ -8,6 +8,7 @@
 //! only where it alone is too long. All of it takes time linear in the text.
 
 mod atoms;
+mod sentences;
 
 use std::ops::Range;
 

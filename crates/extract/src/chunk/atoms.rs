@@ -5,6 +5,7 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::ChunkOptions;
+use super::sentences::sentences;
 use crate::{Block, BlockKind};
 
 /// The smallest piece of text that a chunk takes or leaves whole.
@@ -114,7 +115,7 @@ impl Splitter {
 
     fn sentences(&mut self, block: usize, text: &str, range: Range<usize>) {
         let mut start = range.start;
-        for sentence in text[range].split_sentence_bounds() {
+        for sentence in sentences(&text[range]) {
             let end = start + sentence.len();
             if sentence.chars().count() <= self.limit {
                 self.push(block, text, start..end, Boundary::Sentence);
