@@ -73,7 +73,7 @@ impl StaticEmbedder {
     /// The vector of one text: of length 1, or all zeros where no word piece is known.
     pub fn embed_one(&self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; self.model.dimensions()];
-        self.pieces.each(&self.model, text, |token| {
+        self.pieces.each(text, |token| {
             add_scaled(&mut sum, self.model.row(token), self.model.scale(token));
         });
         normalize(&mut sum);
@@ -84,7 +84,7 @@ impl StaticEmbedder {
     fn knows_a_piece_of(&self, text: &str) -> bool {
         text.split_whitespace().any(|part| {
             let mut known = false;
-            self.pieces.each(&self.model, part, |_| known = true);
+            self.pieces.each(part, |_| known = true);
             known
         })
     }
@@ -119,6 +119,9 @@ impl Embedder for StaticEmbedder {
 /// Not just half: in "iPhone 배터리 교체" half of the letters are Latin, yet all that it asks is
 /// Korean, because a syllable or an ideograph says as much as several Latin letters.
 fn mostly_latin(text: &str) -> bool {
+    if text.is_ascii() {
+        return text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    }
     let (mut latin, mut letters) = (0_usize, 0_usize);
     for character in text.chars().filter(|c| c.is_alphabetic()) {
         letters += 1;

@@ -27,7 +27,7 @@ fn tokens(text: &str) -> Vec<u32> {
     let mut tokens = Vec::new();
     BUILT_IN_EMBEDDER
         .pieces
-        .each(&BUILT_IN_EMBEDDER.model, text, |token| tokens.push(token));
+        .each(text, |token| tokens.push(token));
     tokens
 }
 
