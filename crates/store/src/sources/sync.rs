@@ -162,9 +162,7 @@ impl Store {
                    started_at = $1, finished_at = NULL WHERE id = $2";
         tx.execute(sql, params![now, source.id.0]).await?;
         let mut pages = Pages::of(&mut tx, source).await?;
-        for root in roots {
-            pages.add(&mut tx, root, true, now).await?;
-        }
+        pages.add(&mut tx, roots, true, now).await?;
         let sql = match source.kind.is_web() {
             true => {
                 "UPDATE source_pages SET pending = TRUE, due_at = $1, attempts = 0 \

@@ -1,6 +1,6 @@
 //! The pages that a page names: found once each, within the source's limit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use okra_domain::error::Result;
 use okra_domain::source::{KnowledgeSource, PageState, SourceKind};
@@ -8,7 +8,7 @@ use okra_domain::{Error, ItemId, Timestamp};
 
 use super::Found;
 use super::outcome::{Column, count};
-use crate::db::{Row, Tx, params, to_json};
+use crate::db::{Many, Param, Row, Tx, params, to_json};
 
 /// The pages of a source while some are added.
 pub(super) struct Pages<'a> {
@@ -38,48 +38,67 @@ impl<'a> Pages<'a> {
         })
     }
 
-    /// The number of the page at this address, which is added where it is new; `None` where there is
-    /// no room for it, unless it `must` be.
+    /// The numbers of the pages at these addresses, each once, in order; those that are new are added. `None`
+    /// stands for those that there is no room for, unless they `must` be.
+    ///
+    /// A sitemap may name fifty thousand, so they are looked for and added many at a time.
     pub(super) async fn add(
         &mut self,
         tx: &mut Tx,
-        found: &Found,
+        found: &[Found],
         must: bool,
         now: Timestamp,
-    ) -> Result<Option<i64>> {
-        let sql = "SELECT number, etag, state FROM source_pages \
-                   WHERE source_id = $1 AND address = $2";
-        let values = params![self.source.id.0, found.address.as_str()];
-        if let Some(row) = tx.fetch_optional(sql, values).await? {
-            let number = row.get("number")?;
-            self.revisit(tx, found, &row, now).await?;
-            return Ok(Some(number));
-        }
-        if !must && !found.is_list {
-            if self.room <= 0 {
-                return Ok(None);
+    ) -> Result<Vec<Option<i64>>> {
+        let mut known = self.known(tx, found).await?;
+        let mut numbers = Vec::with_capacity(found.len());
+        let (mut seen, mut new) = (HashSet::new(), Vec::new());
+        for page in found {
+            let address = page.address.as_str();
+            if !seen.insert(address) {
+                continue;
             }
-            self.room -= 1;
+            if let Some(row) = known.remove(address) {
+                numbers.push(Some(row.get("number")?));
+                self.revisit(tx, page, &row, now).await?;
+                continue;
+            }
+            if !must && !page.is_list {
+                if self.room <= 0 {
+                    numbers.push(None);
+                    continue;
+                }
+                self.room -= 1;
+            }
+            numbers.push(Some(self.next));
+            new.push(self.row(page, now)?);
+            self.next += 1;
         }
-        let number = self.next;
-        self.next += 1;
-        let sql = "INSERT INTO source_pages (source_id, number, is_list, address, item_id, state, \
-                   pending, due_at, attempts, depth, hops, missed, links, version) \
-                   VALUES ($1, $2, $3, $4, $5, 'new', TRUE, $6, 0, $7, $8, 0, $9, $10)";
-        let values = params![
+        INSERT.fetch(tx, new).await?;
+        Ok(numbers)
+    }
+
+    /// Those of the pages that the source has, by their addresses.
+    async fn known(&self, tx: &mut Tx, found: &[Found]) -> Result<HashMap<String, Row>> {
+        let place = |page: &Found| params![self.source.id.0, page.address.as_str()];
+        let rows = KNOWN.fetch(tx, found.iter().map(place).collect()).await?;
+        let by_address = |row: Row| Ok((row.get("address")?, row));
+        rows.into_iter().map(by_address).collect()
+    }
+
+    /// The page as it is added, under the next number.
+    fn row(&self, page: &Found, now: Timestamp) -> Result<Vec<Param>> {
+        Ok(params![
             self.source.id.0,
-            number,
-            found.is_list,
-            found.address.as_str(),
+            self.next,
+            page.is_list,
+            page.address.as_str(),
             ItemId::new().0,
             now,
-            found.depth,
-            found.hops,
+            page.depth,
+            page.hops,
             to_json(&Vec::<i64>::new())?,
-            found.version.clone(),
-        ];
-        tx.execute(sql, values).await?;
-        Ok(Some(number))
+            page.version.clone(),
+        ])
     }
 
     /// A list that says that a page has another version has it asked for; of the same version it
@@ -105,6 +124,21 @@ impl<'a> Pages<'a> {
     }
 }
 
+static KNOWN: Many = Many::new(
+    "SELECT p.address, p.number, p.etag, p.state FROM (VALUES ",
+    "(?, ?)",
+    ", ",
+    ") AS v JOIN source_pages p ON p.source_id = v.column1 AND p.address = v.column2",
+);
+
+static INSERT: Many = Many::new(
+    "INSERT INTO source_pages (source_id, number, is_list, address, item_id, state, \
+     pending, due_at, attempts, depth, hops, missed, links, version) VALUES ",
+    "(?, ?, ?, ?, ?, 'new', TRUE, ?, 0, ?, ?, 0, ?, ?)",
+    ", ",
+    " RETURNING number",
+);
+
 /// The numbers of the pages that a page names; those that there is no room for are left out.
 pub(super) async fn add_found(
     tx: &mut Tx,
@@ -113,21 +147,13 @@ pub(super) async fn add_found(
     now: Timestamp,
 ) -> Result<Vec<i64>> {
     let mut pages = Pages::of(tx, source).await?;
-    let mut numbers = Vec::with_capacity(found.len());
-    let mut seen = HashSet::new();
-    let mut limit_reached = false;
-    for page in found {
-        match pages.add(tx, page, false, now).await? {
-            Some(number) if seen.insert(number) => numbers.push(number),
-            Some(_) => {}
-            None => limit_reached = true,
-        }
-    }
+    let numbers = pages.add(tx, found, false, now).await?;
+    let limit_reached = numbers.contains(&None);
     if limit_reached {
         let sql = "UPDATE sources SET limit_reached = TRUE WHERE id = $1";
         tx.execute(sql, params![source.id.0]).await?;
     }
-    Ok(numbers)
+    Ok(numbers.into_iter().flatten().collect())
 }
 
 /// The number of the page that another one leads to, which there is always room for.
@@ -138,6 +164,7 @@ pub(super) async fn place(
     now: Timestamp,
 ) -> Result<i64> {
     let mut pages = Pages::of(tx, source).await?;
-    let number = pages.add(tx, to, true, now).await?;
+    let numbers = pages.add(tx, std::slice::from_ref(to), true, now).await?;
+    let number = numbers.into_iter().flatten().next();
     number.ok_or_else(|| Error::internal("a page found no room", to.address.clone()))
 }
