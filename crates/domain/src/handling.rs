@@ -135,6 +135,15 @@ impl Handling {
         }
     }
 
+    /// After the visitor said that it is settled.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        Self {
+            state: SessionState::Resolved,
+            ..Self::CHATBOT
+        }
+    }
+
     /// Whether a person is waited for, and nobody has it yet.
     pub fn is_waiting(self) -> bool {
         self.state == SessionState::Waiting && self.assignee.is_none()

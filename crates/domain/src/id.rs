@@ -72,6 +72,8 @@ ids! {
     EvalId
     /// Names one run of such a set.
     EvalRunId
+    /// Names a gap: questions alike that the knowledge held nothing for.
+    GapId
     /// Names an endpoint that is sent events.
     WebhookId
     /// Names an event that endpoints are sent.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod embedder;
 pub mod error;
 pub mod eval;
+pub mod gap;
 pub mod handling;
 pub mod id;
 pub mod knowledge;
@@ -24,8 +25,9 @@ pub mod webhook;
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, ErrorKind, FieldProblem};
 pub use id::{
-    ApiKeyId, CannedReplyId, ChatbotId, DeliveryId, EvalId, EvalRunId, ItemId, JobId, LinkId,
-    MessageId, NoteId, OrganizationId, PersonId, SessionId, SourceId, WebhookEventId, WebhookId,
+    ApiKeyId, CannedReplyId, ChatbotId, DeliveryId, EvalId, EvalRunId, GapId, ItemId, JobId,
+    LinkId, MessageId, NoteId, OrganizationId, PersonId, SessionId, SourceId, WebhookEventId,
+    WebhookId,
 };
 pub use page::{Page, PageRequest};
 pub use secret::Secret;

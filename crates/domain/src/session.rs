@@ -138,6 +138,22 @@ pub struct Feedback {
     pub comment: Option<String>,
 }
 
+/// What a visitor thought of a whole conversation, once it was settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionRating {
+    /// How satisfied: from 1, not at all, to 5, very.
+    pub score: i64,
+    /// Why, in the visitor's words.
+    pub comment: Option<String>,
+    /// When it was given.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub rated_at: Timestamp,
+}
+
+/// The scores there are.
+pub const SCORES: std::ops::RangeInclusive<i64> = 1..=5;
+
 /// The platform of conversations that builders have with their own chatbots: the overview counts
 /// none of them.
 pub const PLAYGROUND: &str = "playground";

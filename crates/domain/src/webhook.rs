@@ -10,7 +10,7 @@ use url::Url;
 use crate::chatbot::at_most;
 use crate::error::{Error, Result};
 use crate::knowledge::{Item, words};
-use crate::session::{Feedback, Message, Session};
+use crate::session::{Feedback, Message, Session, SessionRating};
 use crate::{
     ChatbotId, DeliveryId, MessageId, Secret, SessionId, Timestamp, WebhookEventId, WebhookId,
 };
@@ -59,6 +59,8 @@ event_kinds! {
     KnowledgeFailed = "knowledge.failed",
     /// A visitor rated an answer.
     FeedbackCreated = "feedback.created",
+    /// A visitor rated a whole conversation.
+    ConversationRated = "conversation.rated",
 }
 
 impl EventKind {
@@ -365,6 +367,13 @@ pub fn feedback_data(
         "message_id": message,
         "feedback": feedback,
     })
+}
+
+/// The `data` of `conversation.rated`.
+pub fn rating_data(session: &Session, rating: &SessionRating) -> Value {
+    let mut data = session_data(session);
+    data["rating"] = json!(rating);
+    data
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use okra_store::sessions::{Earlier, OpenTurn, SessionKey, UserMessage};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use leaning::telling;
 pub(crate) use memory::Memories;
 
 pub use budget::TURN_TIMEOUT;
@@ -339,7 +340,7 @@ fn history_of(open: &OpenTurn, earlier: Vec<(SenderType, String)>, sees: bool) -
 
 /// What a provider says, without U+0000: Postgres can't store it, and an answer must not be lost to
 /// one character.
-fn storable(text: String) -> String {
+pub(crate) fn storable(text: String) -> String {
     match text.contains('\0') {
         true => text.replace('\0', "\u{FFFD}"),
         false => text,

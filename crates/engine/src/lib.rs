@@ -10,6 +10,7 @@ pub mod embedders;
 mod eval;
 mod extractive;
 pub mod fetch;
+pub mod gaps;
 mod handover;
 mod images;
 mod indexes;
@@ -25,11 +26,12 @@ mod reembed;
 mod rerankers;
 mod retrieve;
 pub mod sources;
-pub mod summary;
+mod summary;
 mod tokens;
 pub mod upload;
 pub mod webhooks;
 pub mod worker;
+mod writing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +52,7 @@ pub use okra_search::Fusion;
 use passages::Passages;
 use reading::Reading;
 pub use retrieve::{Found, Passage, Scores};
+pub use writing::Written;
 
 /// What the engine is made of; built once by the composition root.
 pub struct Parts {

@@ -8,7 +8,7 @@ use okra_domain::error::Result;
 use okra_domain::knowledge::{Item, ItemChange, Source};
 use okra_domain::{Error, ErrorKind, ItemId};
 use okra_extract::{CsvRow, csv_rows};
-use okra_store::knowledge::Added;
+use okra_store::knowledge::{Added, Pair};
 
 use crate::Engine;
 
@@ -193,7 +193,28 @@ impl Engine {
         }
     }
 
-    fn new_pair(&self, chatbot: &Chatbot, question: &str, answer: &str) -> Result<Item> {
+    /// The chatbot's pair of this question, whatever its case and spaces.
+    pub(crate) async fn known_pair(
+        &self,
+        chatbot: &Chatbot,
+        question: &str,
+    ) -> Result<Option<Pair>> {
+        let wanted = key(question);
+        let mut after = None;
+        loop {
+            let pairs = self.parts.store.pairs_after(chatbot, after, PAGE).await?;
+            let Some(last) = pairs.last() else {
+                return Ok(None);
+            };
+            after = Some(last.id);
+            let found = pairs.into_iter().find(|it| key(&it.question) == wanted);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(crate) fn new_pair(&self, chatbot: &Chatbot, question: &str, answer: &str) -> Result<Item> {
         let source = Source::Qna {
             question: question.to_owned(),
             answer: answer.to_owned(),
@@ -211,7 +232,7 @@ fn check(question: &str, answer: &str) -> Result<()> {
 }
 
 /// What tells questions apart: not their case, nor their spaces.
-fn key(question: &str) -> String {
+pub(crate) fn key(question: &str) -> String {
     let lower = question.to_lowercase();
     lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }

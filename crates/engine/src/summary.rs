@@ -1,15 +1,14 @@
 //! What a conversation was about, in a few sentences of a model's: for the agent who takes it over.
 //! Nothing of it is stored, and no visitor reads it.
 
-use okra_ai::chat::{ChatDelta, ChatMessage, ChatRequest, Role};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::session::{Message, SenderType, Session};
 use okra_domain::{Error, ErrorKind};
 
 use crate::Engine;
-use crate::chat::provider_error;
 use crate::tokens::estimate;
+use crate::writing::Written;
 
 /// Messages that are read at most, the latest ones.
 const MESSAGES: u32 = 200;
@@ -17,17 +16,6 @@ const MESSAGES: u32 = 200;
 const TOKENS: u32 = 500;
 /// Tokens that the markup around a message takes.
 const MARKUP_TOKENS: usize = 8;
-
-/// What a conversation was about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    /// The text.
-    pub content: String,
-    /// The model that wrote it.
-    pub model: String,
-    /// Tokens read and written.
-    pub tokens_used: i64,
-}
 
 impl Engine {
     /// Has the chatbot's model say what was said in a session, in the language of this tag (BCP 47),
@@ -40,51 +28,17 @@ impl Engine {
         chatbot: &Chatbot,
         session: &Session,
         language: Option<&str>,
-    ) -> Result<Summary> {
+    ) -> Result<Written> {
+        let writer = self.writer(chatbot, "A summary")?;
         let store = &self.parts.store;
-        let Some(first) = self.first(chatbot)? else {
-            let message = "A summary takes a language model, and none is configured (PUT \
-                           /api/external/providers/NAME).";
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        };
         let (messages, _) = store.messages_before(session, None, MESSAGES).await?;
         let budget = self.parts.options.prompt_tokens;
         let Some(transcript) = transcript(&messages, budget) else {
             let message = "Nothing was said in this conversation that could be summed up.";
             return Err(Error::new(ErrorKind::Unprocessable, message));
         };
-        let request = ChatRequest {
-            messages: vec![
-                ChatMessage::new(Role::System, instructions(language)),
-                ChatMessage::new(Role::User, transcript),
-            ],
-            max_output_tokens: Some(TOKENS),
-            ..ChatRequest::default()
-        };
-        let begun = self.begin_answer(chatbot, first, request).await;
-        let mut begun = begun.map_err(provider_error)?;
-        let mut summary = Summary {
-            content: String::new(),
-            model: begun.model,
-            tokens_used: 0,
-        };
-        while let Some(delta) = begun.stream.next().await {
-            match delta.map_err(provider_error)? {
-                ChatDelta::Text(text) => summary.content.push_str(&text),
-                // None was offered.
-                ChatDelta::ToolCall(_) => {}
-                ChatDelta::Done { usage, .. } => {
-                    let (read, written) = (usage.input_tokens, usage.output_tokens);
-                    summary.tokens_used = i64::from(read) + i64::from(written);
-                }
-            }
-        }
-        store.spend_tokens(chatbot, summary.tokens_used).await?;
-        if summary.content.trim().is_empty() {
-            let message = "The model gave no summary.";
-            return Err(Error::new(ErrorKind::Provider, message));
-        }
-        Ok(summary)
+        let told = (instructions(language), transcript);
+        self.written(chatbot, writer, told, TOKENS).await
     }
 }
 

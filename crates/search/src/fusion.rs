@@ -89,6 +89,22 @@ impl Fusion {
         ANSWERABLE
     }
 
+    /// Whether the embedder's vectors mean anything for a text in this language; `None` is one that shows none.
+    pub fn knows(&self, language: Option<&str>) -> bool {
+        match self.embedder {
+            Embedder::None => false,
+            Embedder::Transformer => true,
+            Embedder::StaticEnglish | Embedder::TransformerEnglish => {
+                language.is_none_or(|code| code == "en")
+            }
+        }
+    }
+
+    /// A cosine of the embedder's on the scale that all share: that of all-MiniLM-L6-v2.
+    pub fn on_common_scale(&self, cosine: f32) -> f32 {
+        cosine * self.unit.factor + self.unit.shift
+    }
+
     /// How to score one question.
     pub(crate) fn scoring(&self, question: &Shown) -> Scoring {
         let embedder = match self.embedder {

@@ -11,6 +11,7 @@ mod deploy;
 mod embedders;
 mod evals;
 mod events;
+mod gaps;
 mod health;
 mod inbox;
 mod keys;
@@ -119,6 +120,11 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(evals::draft))
         .routes(routes!(evals::show, evals::update, evals::delete))
         .routes(routes!(evals::run))
+        .routes(routes!(gaps::list))
+        .routes(routes!(gaps::show, gaps::update))
+        .routes(routes!(gaps::draft))
+        .routes(routes!(gaps::answer))
+        .routes(routes!(gaps::test))
         .routes(routes!(chat::chat))
         .routes(routes!(deploy::show, deploy::update))
         .routes(routes!(deploy::make_secret))
@@ -132,6 +138,7 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(conversations::agents::typing))
         .routes(routes!(conversations::agents::read))
         .routes(routes!(conversations::summary::make))
+        .routes(routes!(conversations::rating::show))
         .routes(routes!(
             conversations::notes::list,
             conversations::notes::add
@@ -189,6 +196,8 @@ fn public() -> OpenApiRouter<App> {
         .routes(routes!(visitors::people::watch))
         .routes(routes!(visitors::people::typing))
         .routes(routes!(visitors::people::read))
+        .routes(routes!(visitors::ratings::end))
+        .routes(routes!(visitors::ratings::rate))
 }
 
 /// What Okra's own pages call for people's accounts, with its description.

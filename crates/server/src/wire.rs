@@ -2,6 +2,7 @@
 //! contract's, also those that nothing fills here.
 
 pub mod evals;
+pub mod gaps;
 pub mod people;
 mod source;
 

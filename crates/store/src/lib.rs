@@ -18,6 +18,7 @@ mod db;
 pub mod embedders;
 pub mod evals;
 pub mod events;
+pub mod gaps;
 pub mod jobs;
 pub mod knowledge;
 pub mod links;

@@ -12,6 +12,10 @@ use okra_domain::{ChatbotId, MessageId, OrganizationId, SessionId, Timestamp};
 use crate::Store;
 use crate::db::{Row, params};
 
+mod ends;
+
+pub use ends::{Conversations, Ratings, Thumbs};
+
 /// Unanswered questions told of at most.
 const UNANSWERED: i64 = 50;
 /// Chatbots told of at most.
@@ -73,6 +77,12 @@ pub struct Overview {
     pub by_chatbot: Vec<(ChatbotId, String, Counts)>,
     /// What was asked in vain, the most frequent first.
     pub unanswered: Vec<UnansweredQuestion>,
+    /// How the conversations stand that began in the period.
+    pub conversations: Conversations,
+    /// How visitors rated whole conversations in it.
+    pub ratings: Ratings,
+    /// How they rated single answers that were given in it.
+    pub thumbs: Thumbs,
 }
 
 /// Counts by `$key`, an expression over messages `m`. The median is the mean of the one or two
@@ -128,12 +138,14 @@ impl Store {
             values
         };
         // Side by side: each sorts every question of the period once.
-        let (by_day, totals, by_chatbot, unanswered) = tokio::try_join!(
+        let (by_day, totals, by_chatbot, unanswered, ends) = tokio::try_join!(
             self.db.fetch_all(by_day, with(offset)),
             self.db.fetch_optional(totals, values()),
             self.db.fetch_all(by_chatbot, with(CHATBOTS)),
             self.unanswered(organization, period, from),
+            self.ends(organization, period.chatbot, from),
         )?;
+        let (conversations, ratings, thumbs) = ends;
         let mut days: Vec<(Timestamp, Counts)> = (first..=today)
             .map(|day| (Timestamp(day * MICROS_A_DAY), Counts::default()))
             .collect();
@@ -151,6 +163,9 @@ impl Store {
             totals: totals.unwrap_or_default(),
             by_chatbot: by_chatbot.iter().map(read_chatbot).collect::<Result<_>>()?,
             unanswered,
+            conversations,
+            ratings,
+            thumbs,
         })
     }
 

@@ -25,6 +25,7 @@ mod inbox;
 mod listing;
 mod notes;
 mod queue;
+mod ratings;
 mod visitors;
 mod write;
 

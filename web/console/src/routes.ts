@@ -22,6 +22,8 @@ export const PATHS = {
   source: '/chatbots/:chatbot/knowledge/sources/:source',
   evals: '/chatbots/:chatbot/evals',
   eval: '/chatbots/:chatbot/evals/:eval',
+  gaps: '/chatbots/:chatbot/gaps',
+  gap: '/chatbots/:chatbot/gaps/:gap',
   playground: '/chatbots/:chatbot/playground',
   behaviour: '/chatbots/:chatbot/behaviour',
   search: '/chatbots/:chatbot/search',
@@ -81,6 +83,8 @@ export const PAGES: Partial<Record<PageName, Page>> = {
   source: { file: 'sources/Source', frame: 'chatbot' },
   evals: { file: 'evals/Evals', frame: 'chatbot' },
   eval: { file: 'evals/Eval', frame: 'chatbot' },
+  gaps: { file: 'gaps/Gaps', frame: 'chatbot' },
+  gap: { file: 'gaps/Gap', frame: 'chatbot' },
   playground: { file: 'playground/Playground', frame: 'chatbot', least: 'agent' },
   behaviour: { file: 'behaviour/Behaviour', frame: 'chatbot' },
   search: { file: 'search/Search', frame: 'chatbot', least: 'admin' },
@@ -99,7 +103,7 @@ export const PAGES: Partial<Record<PageName, Page>> = {
 };
 
 /** The tabs of a chatbot and of the settings, in their order. */
-export const CHATBOT_TABS = ['knowledge', 'evals', 'playground', 'behaviour', 'search', 'appearance', 'voice', 'deploy', 'conversations'] as const;
+export const CHATBOT_TABS = ['knowledge', 'gaps', 'evals', 'playground', 'behaviour', 'search', 'appearance', 'voice', 'deploy', 'conversations'] as const;
 export const SETTINGS_TABS = ['organization', 'people', 'keys', 'webhooks', 'providers', 'usage'] as const;
 
 // Each file says for itself which properties it takes: a chatbot's pages take one more than the others.

@@ -28,7 +28,7 @@ const details = {
   is_public: false,
   suggestions: ['One?', 'Two?'],
   personality_config: { style: 'Friendly', tone: null },
-  settings: { prompt: 'Help.', model: 'gpt-4o-mini', greeting: 'Hi!', isRequestUserInfoEnabled: false, isHumanHandoverEnabled: true, isToolEnabled: true },
+  settings: { prompt: 'Help.', model: 'gpt-4o-mini', greeting: 'Hi!', isRequestUserInfoEnabled: false, isHumanHandoverEnabled: true, isRatingEnabled: false, isToolEnabled: true },
 } as unknown as ChatbotDetails;
 
 test('only what was changed is sent, so that nobody else’s change is undone', () => {

@@ -25,7 +25,7 @@ export async function join(stage: Stage, link: string, person: Partial<typeof OW
 }
 
 /** What a page's path can name. */
-export type Named = Record<'chatbot' | 'item' | 'session' | 'source' | 'eval' | 'webhook', string>;
+export type Named = Record<'chatbot' | 'item' | 'session' | 'source' | 'eval' | 'gap' | 'webhook', string>;
 
 /** Every page of the console with its address, from its own table, so that none is forgotten. */
 export function pages(stage: Stage, named: Named, link: string): { name: PageName; url: string; signedIn: boolean }[] {

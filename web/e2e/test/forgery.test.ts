@@ -91,7 +91,7 @@ test.each(hosts)('a page of %s changes and reads nothing by its scripts', async 
 });
 
 test('no site can show a page of the console in a frame', async () => {
-  const named = { chatbot: bot.id, item: bot.id, session: bot.id, source: bot.id, eval: bot.id, webhook: bot.id };
+  const named = { chatbot: bot.id, item: bot.id, session: bot.id, source: bot.id, eval: bot.id, gap: bot.id, webhook: bot.id };
   const page: Heard = await stage.visit(foreign('the same host'), { storageState: owner });
   for (const { name, url } of pages(stage, named, stage.setUpLink)) {
     page.said.length = 0;

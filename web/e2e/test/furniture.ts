@@ -64,7 +64,8 @@ export async function furnish(stage: Stage): Promise<Furniture> {
   const source = await site(stage, bot.id);
   await unread(stage, bot.id);
   const webhook = await listener(stage);
-  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id, source, eval: evaluated, webhook }, bot: bot.id, slug: bot.slug, link };
+  const gaps = await stage.api('GET', `/chatbot/${bot.id}/gaps`);
+  return { named: { chatbot: bot.id, item: items.data[0].id, session: conversations.data[0].id, source, eval: evaluated, gap: gaps.data[0].id, webhook }, bot: bot.id, slug: bot.slug, link };
 }
 
 /** A webhook whose address nobody has, with something in its log. */

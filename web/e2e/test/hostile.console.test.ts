@@ -10,6 +10,8 @@ const QUESTION = `How do I polish it? ${EVIL}`;
 
 let stage: Stage;
 let owner: SignedIn;
+/** What nothing of the knowledge answers. */
+const VAIN = 'Zanzibar quagga vexing quince <b onmouseover=window.hacked=1>nectar</b>?';
 let named: Named;
 
 beforeAll(async () => {
@@ -22,7 +24,7 @@ beforeAll(async () => {
   await stage.upload(bot.id, `polish ${EVIL_FILE}.txt`, 'Polish the teapot lid with wax.');
   stage.model.words = [EVIL, ` ${LINKS}`, '\n\n| a |\n|---|\n| <img src=x onerror=window.hacked=1> |\n\n```html\n<script>window.hacked=1</script>\n```\n'];
   const email = '"<svg/onload=window.hacked=1>"@example.com';
-  await converse(stage, bot.slug, { email, language: '"><svg onload=window.hacked=1>', page: 'javascript:window.hacked=1', asks: [QUESTION, EVIL] });
+  await converse(stage, bot.slug, { email, language: '"><svg onload=window.hacked=1>', page: 'javascript:window.hacked=1', asks: [QUESTION, EVIL, VAIN] });
   const items = await stage.api('GET', `/chatbot/${bot.id}/knowledge-base?type=text`);
   const conversations = await stage.api('GET', `/chatbot/${bot.id}/conversations`);
   const item = items.data.find(({ title }: { title: string }) => title === EVIL);
@@ -31,9 +33,11 @@ beforeAll(async () => {
   const questions = [{ question: EVIL, item: EVIL, passage: EVIL, answer: EVIL }, { question: QUESTION, expect: 'refusal' }];
   const made = await stage.api('POST', `/chatbot/${bot.id}/evals`, { name: EVIL.slice(0, 100), questions });
   await stage.api('POST', `/chatbot/${bot.id}/evals/${made.data.id}/run`, {});
+  const gaps = await stage.api('GET', `/chatbot/${bot.id}/gaps`);
+  const gap = gaps.data.find(({ question }: { question: string }) => question === VAIN);
   const listens = { url: 'https://hooks.invalid/<svg onload=window.hacked=1>', description: EVIL.slice(0, 200), events: [] };
   const webhook = await stage.api('POST', '/webhooks', listens);
-  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id, source: source.data.id, eval: made.data.id, webhook: webhook.data.id };
+  named = { chatbot: bot.id, item: item.id, session: conversations.data[0].id, source: source.data.id, eval: made.data.id, gap: gap.id, webhook: webhook.data.id };
 });
 
 afterAll(() => stage?.stop());

@@ -224,7 +224,7 @@ test('a preview draws what it is given, follows changes, and asks nobody', async
   page.on('request', (request) => asked.push(request.url()));
   await page.setContent('<div style="position: relative; width: 400px; height: 600px" id="place"></div>');
   await page.addScriptTag({ url: `${stage.url}/widget.js` });
-  const config = { slug: 's', name: 'One', description: null, avatar: null, greeting: 'Hi!', suggestions: [], asks_email: true, accepts_images: false, offers_person: false };
+  const config = { slug: 's', name: 'One', description: null, avatar: null, greeting: 'Hi!', suggestions: [], asks_email: true, accepts_images: false, offers_person: false, asks_rating: false };
   const widget = { header: 'First look', language: 'ko', logo: '', name: '', primaryColor: '#fd0', secondaryColor: '#000', slogan: '' };
   const draw = (config: object): Promise<void> =>
     page.evaluate((config) => {

@@ -53,6 +53,8 @@ pub struct Settings {
     /// Let visitors ask for a person in the widget; the chatbot is then silent until it is handed
     /// the conversation back.
     pub is_human_handover_enabled: bool,
+    /// Let visitors end a conversation in the widget, and rate it once it is settled.
+    pub is_rating_enabled: bool,
     /// When people answer; left out where no hours are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub office_hours: Option<OfficeHours>,
@@ -80,6 +82,7 @@ impl Default for Settings {
             greeting: "Hello! How can I assist you today?".to_owned(),
             is_request_user_info_enabled: false,
             is_human_handover_enabled: true,
+            is_rating_enabled: false,
             office_hours: None,
             is_tool_enabled: true,
             model: "gpt-4o-mini".to_owned(),

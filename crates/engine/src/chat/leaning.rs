@@ -57,7 +57,7 @@ fn by_length(telling: usize) -> Leaning {
 }
 
 /// What a question says by itself: words that many questions share, whatever they are about, do not count.
-fn telling(question: &str) -> Vec<String> {
+pub(crate) fn telling(question: &str) -> Vec<String> {
     let mut words = telling_words(question);
     words.retain(|word| !LIGHT.contains(&word.as_str()));
     words

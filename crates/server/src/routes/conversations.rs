@@ -4,6 +4,7 @@ pub mod agents;
 pub mod export;
 pub mod handling;
 pub mod notes;
+pub mod rating;
 pub mod summary;
 
 use axum::Json as JsonBody;

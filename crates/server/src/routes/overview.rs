@@ -3,7 +3,9 @@
 use axum::Json as JsonBody;
 use axum::extract::State;
 use okra_domain::{ChatbotId, Timestamp};
-use okra_store::overview::{Counts, Overview, Period, UnansweredQuestion};
+use okra_store::overview::{
+    Conversations, Counts, Overview, Period, Ratings, Thumbs, UnansweredQuestion,
+};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -82,6 +84,8 @@ pub struct TotalsBody {
     /// The share of the questions that was answered from knowledge, 0 to 1; null where none was
     /// asked.
     answered_share: Option<f64>,
+    /// The share of the questions that the knowledge held nothing likely enough for, 0 to 1; null where none was asked.
+    unanswered_share: Option<f64>,
 }
 
 /// One chatbot.
@@ -127,6 +131,82 @@ impl From<UnansweredQuestion> for UnansweredBody {
     }
 }
 
+/// How the conversations stand that began in the period. Those that nobody resolved are open.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConversationsBody {
+    /// All of them.
+    begun: i64,
+    /// Those that no person was asked for or took over, and that are settled, or whose last question was answered from
+    /// knowledge and that answer not rated down.
+    resolved_by_chatbot: i64,
+    /// Those that a person was asked for or took over, and that are settled.
+    resolved_by_person: i64,
+    /// Those that a person was asked for or took over.
+    handed_over: i64,
+    /// The share that the chatbot resolved, 0 to 1; null where none began.
+    resolved_by_chatbot_share: Option<f64>,
+    /// The share that persons resolved, 0 to 1; null where none began.
+    resolved_by_person_share: Option<f64>,
+}
+
+impl From<Conversations> for ConversationsBody {
+    fn from(conversations: Conversations) -> Self {
+        let begun = conversations.begun;
+        let share = |part: i64| (begun > 0).then(|| part as f64 / begun as f64);
+        Self {
+            begun,
+            resolved_by_chatbot: conversations.by_chatbot,
+            resolved_by_person: conversations.by_person,
+            handed_over: conversations.handed_over,
+            resolved_by_chatbot_share: share(conversations.by_chatbot),
+            resolved_by_person_share: share(conversations.by_person),
+        }
+    }
+}
+
+/// How visitors rated whole conversations in the period; of each conversation its latest rating.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RatingsBody {
+    /// How many there are.
+    count: i64,
+    /// The share of 4 and 5 among them, 0 to 1; null without one.
+    satisfied_share: Option<f64>,
+    /// Their mean, 1 to 5; null without one.
+    mean: Option<f64>,
+    /// How often 1, 2, 3, 4 and 5 were given.
+    #[schema(min_items = 5, max_items = 5)]
+    scores: Vec<i64>,
+}
+
+impl From<Ratings> for RatingsBody {
+    fn from(ratings: Ratings) -> Self {
+        Self {
+            count: ratings.count(),
+            satisfied_share: ratings.satisfied(),
+            mean: ratings.mean(),
+            scores: ratings.0.to_vec(),
+        }
+    }
+}
+
+/// How visitors rated single answers of the period.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ThumbsBody {
+    /// Helpful.
+    up: i64,
+    /// Not helpful.
+    down: i64,
+}
+
+impl From<Thumbs> for ThumbsBody {
+    fn from(thumbs: Thumbs) -> Self {
+        Self {
+            up: thumbs.up,
+            down: thumbs.down,
+        }
+    }
+}
+
 /// How the organization's chatbots do.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OverviewReply {
@@ -138,12 +218,19 @@ pub struct OverviewReply {
     by_chatbot: Vec<ChatbotCountsBody>,
     /// What was asked in vain, the most frequent first; 50 at most.
     unanswered: Vec<UnansweredBody>,
+    /// How the conversations stand that began in the period.
+    conversations: ConversationsBody,
+    /// How visitors rated whole conversations.
+    ratings: RatingsBody,
+    /// How they rated single answers.
+    feedback: ThumbsBody,
 }
 
 impl From<Overview> for OverviewReply {
     fn from(overview: Overview) -> Self {
         let totals = overview.totals;
-        let share = totals.answered as f64 / totals.questions.max(1) as f64;
+        let asked = totals.questions;
+        let share = |part: i64| (asked > 0).then(|| part as f64 / asked as f64);
         let day = |(day, counts): (Timestamp, Counts)| DayBody {
             date: day.day(),
             counts: counts.into(),
@@ -156,11 +243,15 @@ impl From<Overview> for OverviewReply {
         Self {
             days: overview.days.into_iter().map(day).collect(),
             totals: TotalsBody {
-                answered_share: (totals.questions > 0).then_some(share),
+                answered_share: share(totals.answered),
+                unanswered_share: share(totals.unanswered),
                 counts: totals.into(),
             },
             by_chatbot: overview.by_chatbot.into_iter().map(chatbot).collect(),
             unanswered: overview.unanswered.into_iter().map(Into::into).collect(),
+            conversations: overview.conversations.into(),
+            ratings: overview.ratings.into(),
+            feedback: overview.thumbs.into(),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod attachments;
 pub mod chat;
 pub mod messages;
 pub mod people;
+pub mod ratings;
 mod visible;
 
 use axum::Json as JsonBody;
@@ -59,6 +60,8 @@ pub struct WidgetChatbot {
     accepts_images: bool,
     /// Whether visitors may ask for a person.
     offers_person: bool,
+    /// Whether visitors may end a conversation, and rate it then.
+    asks_rating: bool,
     widget: Snippet,
     voice_widget_config: Option<VoiceWidgetConfig>,
 }
@@ -100,6 +103,7 @@ pub async fn config(
             asks_email: chatbot.settings.is_request_user_info_enabled,
             accepts_images,
             offers_person: chatbot.settings.is_human_handover_enabled,
+            asks_rating: chatbot.settings.is_rating_enabled,
             widget: chatbot.settings.snippet,
             voice_widget_config: chatbot.voice_widget_config,
         },

@@ -40,7 +40,7 @@ async fn the_overview_counts_what_visitors_asked(stage: Stage) {
     let overview = app.client.get("/overview?days=3").await.expect(200);
     assert_eq!(
         keys_of(&overview),
-        sorted("days totals by_chatbot unanswered")
+        sorted("days totals by_chatbot unanswered conversations ratings feedback")
     );
     let days = list(&overview["days"]);
     let dates: Vec<&str> = days.iter().map(|day| text(&day["date"])).collect();
@@ -63,6 +63,8 @@ async fn the_overview_counts_what_visitors_asked(stage: Stage) {
     );
     let share = totals["answered_share"].as_f64().expect("a share");
     assert!((share - 1.0 / 3.0).abs() < 1e-9, "{totals}");
+    let share = totals["unanswered_share"].as_f64().expect("a share");
+    assert!((share - 2.0 / 3.0).abs() < 1e-9, "{totals}");
     let by_chatbot = list(&overview["by_chatbot"]);
     assert_eq!(
         (by_chatbot.len(), &by_chatbot[0]["name"]),
@@ -93,6 +95,7 @@ async fn the_overview_counts_what_visitors_asked(stage: Stage) {
     assert_eq!(of_bot.expect(200)["totals"]["questions"], 3);
     let strangers = app.stranger.get("/overview").await.expect(200);
     assert_eq!(strangers["totals"]["answered_share"], Value::Null);
+    assert_eq!(strangers["conversations"]["begun"], 0);
     assert_eq!(list(&strangers["days"]).len(), 30);
 }
 

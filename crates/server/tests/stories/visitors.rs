@@ -121,7 +121,7 @@ async fn a_visitor_asks_reloads_and_sees_the_conversation_again(stage: Stage) {
     let before = page.messages().await;
     assert_eq!(
         before,
-        json!({"data": [], "running": null, "handling": null, "has_more": false})
+        json!({"data": [], "running": null, "handling": null, "score": null, "has_more": false})
     );
     let first = page.ask("How do I rinse the teapot?").await;
     let events = first.events();

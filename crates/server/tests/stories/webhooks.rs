@@ -2,7 +2,7 @@
 //! not take it.
 
 mod failures;
-mod receiver;
+pub mod receiver;
 
 use std::time::Duration;
 

@@ -41,6 +41,8 @@ export interface WidgetChatbot {
   accepts_images: boolean;
   /** Whether visitors may ask for a person. */
   offers_person: boolean;
+  /** Whether visitors may end a conversation, and rate it then. */
+  asks_rating: boolean;
   widget: WidgetLook;
 }
 
@@ -103,6 +105,8 @@ export interface History {
   running: string | null;
   /** Who answers; null before the first message. */
   handling: Handling | null;
+  /** How the visitor rated the settled conversation, from 1 to 5. */
+  score?: number | null;
   has_more: boolean;
 }
 
@@ -198,6 +202,16 @@ export class VisitorApi {
   /** Asks for a person, or stops waiting for one. */
   async person(wanted: boolean): Promise<Handling> {
     return (await this.#call(wanted ? 'POST' : 'DELETE', '/person')).json();
+  }
+
+  /** Says that the conversation is settled. */
+  async end(): Promise<Handling> {
+    return (await this.#call('POST', '/end')).json();
+  }
+
+  /** Rates the settled conversation, from 1 to 5. */
+  async rateConversation(score: number, comment: string): Promise<void> {
+    await this.#call('PUT', '/rating', { score, comment });
   }
 
   /** Tells agents that the visitor is writing. */

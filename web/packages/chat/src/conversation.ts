@@ -49,6 +49,8 @@ export interface State {
   handling: Handling | undefined;
   /** Whether an agent is writing just now. */
   typing: boolean;
+  /** How the visitor rated the settled conversation, from 1 to 5. */
+  score: number | undefined;
 }
 
 export interface Surroundings {
@@ -76,7 +78,7 @@ export function backoff(attempt: number, random: number): number {
 }
 
 export class Conversation {
-  #state: State = { status: 'closed', entries: [], notice: '', until: 0, handling: undefined, typing: false };
+  #state: State = { status: 'closed', entries: [], notice: '', until: 0, handling: undefined, typing: false, score: undefined };
   #listeners = new Set<(state: State) => void>();
   #abort: AbortController | undefined;
   #identity: Identity | undefined;
@@ -144,7 +146,7 @@ export class Conversation {
         error: undefined,
         code: undefined,
       }));
-      this.#set({ status: 'idle', entries, handling: history.handling ?? undefined });
+      this.#set({ status: 'idle', entries, handling: history.handling ?? undefined, score: history.score ?? undefined });
       if (history.handling) this.people.listen();
       const last = history.data.filter(({ sender_type }) => sender_type === 'agent').at(-1);
       if (last && history.handling?.is_human_mode) this.people.arrived(last.id);
@@ -185,6 +187,9 @@ export class Conversation {
     const question = this.#add('user', content.trim(), 'sent', undefined, images);
     const attachments = images.map(({ id }) => id);
     this.#last = { content: question.content, attachments, request_id: this.around.uuid() };
+    const { handling } = this.#state;
+    // Whoever writes again has not settled it.
+    if (handling?.state === 'resolved') this.#set({ handling: { ...handling, state: 'in_progress' }, score: undefined });
     await this.#ask();
   }
 
@@ -237,6 +242,27 @@ export class Conversation {
     }
   }
 
+  /** Says that the conversation is settled. */
+  async end(): Promise<void> {
+    try {
+      this.#set({ handling: await this.api.end(), notice: '' });
+    } catch (error) {
+      this.#notice(error);
+    }
+  }
+
+  /** Rates the settled conversation; resolves to whether that was kept. */
+  async rateAll(score: number, comment: string): Promise<boolean> {
+    try {
+      await this.api.rateConversation(score, comment);
+      this.#set({ score, notice: '' });
+      return true;
+    } catch (error) {
+      this.#notice(error);
+      return false;
+    }
+  }
+
   /** Brings the text of an answer's passages, which an answer read from the store lacks. */
   async passages(entry: Entry): Promise<void> {
     if (!entry.id || entry.sources.every(({ content }) => content !== undefined)) return;
@@ -259,7 +285,7 @@ export class Conversation {
     this.images.clear();
     this.around.save(null);
     this.api.token = '';
-    this.#set({ entries: [], notice: '', handling: undefined });
+    this.#set({ entries: [], notice: '', handling: undefined, score: undefined });
     await this.start();
   }
 

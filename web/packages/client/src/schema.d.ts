@@ -407,6 +407,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a conversation's rating
+         * @description What its visitor said once it was settled: one, the latest.
+         */
+        get: operations["getConversationRating"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/chatbot/{chatbotId}/conversations/{sessionId}/read": {
         parameters: {
             query?: never;
@@ -674,6 +694,119 @@ export interface paths {
         get: operations["exportChatbot"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List gaps
+         * @description What visitors asked in the last days and the knowledge held nothing for, or whose answer they rated down; questions
+         *     alike are one gap. They are compared by the embedder whose vectors answer, where it knows their language, else by
+         *     their words; a question with the 2,000 newest gaps. The call gathers up to 500 of the questions of the last 366 days
+         *     that came since it was last made.
+         */
+        get: operations["getGaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/gaps/{gapId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a gap
+         * @description With its questions, and what persons replied to them.
+         */
+        get: operations["getGap"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Resolve or dismiss a gap
+         * @description A resolved gap opens again when one of its questions is asked in vain after that; a dismissed one stays, however
+         *     often it is asked.
+         */
+        patch: operations["updateGap"];
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/gaps/{gapId}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a gap
+         * @description Adds the pair to the chatbot's knowledge, which answers from it once it is read. The gap stays open until testGap
+         *     finds that it does. A pair of the same question with another answer is a conflict (409 `already_answered`), or is
+         *     replaced.
+         */
+        post: operations["answerGap"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/gaps/{gapId}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draft an answer to a gap
+         * @description A Q&A pair to be looked through and given to answerGap: what a person replied, four messages in a row at most; or
+         *     what the chatbot's model writes from the gap's questions, such replies and the passages that come near, with
+         *     brackets where a fact is missing. Nothing is stored, and nobody is answered from it.
+         */
+        post: operations["draftGapAnswer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/chatbot/{chatbotId}/gaps/{gapId}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test a gap
+         * @description Looks its latest 20 wordings up as questions of visitors are, and asks no model. An open gap is resolved where its
+         *     pair is found for each of them, likely enough to answer from.
+         */
+        post: operations["testGap"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1751,6 +1884,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/public/chatbot/{slug}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the conversation
+         * @description Settles it, as an agent can. When the visitor writes again it goes on with the chatbot.
+         */
+        post: operations["endOwnConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/public/chatbot/{slug}/events": {
         parameters: {
             query?: never;
@@ -1850,6 +2003,27 @@ export interface paths {
          * @description The chatbot answers again. Where a person has the conversation by now nothing changes.
          */
         delete: operations["callOffPerson"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/chatbot/{slug}/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Rate the conversation
+         * @description Once it was settled, by the visitor or by an agent; another rating takes the place of the one before. For chatbots
+         *     whose `settings.isRatingEnabled` is on.
+         */
+        put: operations["rateOwnConversation"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2079,6 +2253,34 @@ export interface components {
              */
             archive: string;
         };
+        /** @description A gap with what was asked of it: in the period that is looked at, or ever where one gap is asked for. */
+        AskedGap: components["schemas"]["Gap"] & {
+            /**
+             * Format: int64
+             * @description Those of them whose answer was rated down.
+             */
+            disliked: number;
+            /**
+             * Format: date-time
+             * @description When the first of them was asked; null where none counts any more.
+             */
+            first_asked_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the last of them was asked; null where none counts any more.
+             */
+            last_asked_at?: string | null;
+            /**
+             * Format: int64
+             * @description Questions that got no answer, or whose answer was rated down.
+             */
+            questions: number;
+            /**
+             * Format: int64
+             * @description Those of them that the knowledge held nothing for.
+             */
+            unanswered: number;
+        };
         /** @description A file that goes with a message. */
         Attachment: {
             /** @description The file's name. */
@@ -2139,6 +2341,10 @@ export interface components {
         /** @description `{"data": …}`. */
         CannedReplyReply: {
             data: components["schemas"]["CannedReply"];
+        };
+        /** @description `{"data": …}`. */
+        ChangedGapReply: {
+            data: components["schemas"]["Gap"];
         };
         /** @description What the visitor says. */
         ChatInput: {
@@ -2500,6 +2706,40 @@ export interface components {
             /** @description The conversation, as lists show it. */
             session: components["schemas"]["SessionBody"];
         };
+        /** @description How the conversations stand that began in the period. Those that nobody resolved are open. */
+        ConversationsBody: {
+            /**
+             * Format: int64
+             * @description All of them.
+             */
+            begun: number;
+            /**
+             * Format: int64
+             * @description Those that a person was asked for or took over.
+             */
+            handed_over: number;
+            /**
+             * Format: int64
+             * @description Those that no person was asked for or took over, and that are settled, or whose last question was answered from
+             *     knowledge and that answer not rated down.
+             */
+            resolved_by_chatbot: number;
+            /**
+             * Format: double
+             * @description The share that the chatbot resolved, 0 to 1; null where none began.
+             */
+            resolved_by_chatbot_share?: number | null;
+            /**
+             * Format: int64
+             * @description Those that a person was asked for or took over, and that are settled.
+             */
+            resolved_by_person: number;
+            /**
+             * Format: double
+             * @description The share that persons resolved, 0 to 1; null where none began.
+             */
+            resolved_by_person_share?: number | null;
+        };
         /** @description How many questions, and how they were served. `questions` is the sum of the other three counts. */
         CountsBody: {
             /**
@@ -2583,6 +2823,26 @@ export interface components {
             identity_secret?: string | null;
             /** @description The hosted page, which anyone may open while the chatbot is public. */
             page_url: string;
+        };
+        /**
+         * @description Where a draft shall come from.
+         * @enum {string}
+         */
+        DraftFrom: "reply" | "model";
+        /** @description A draft to be made. */
+        DraftInput: {
+            /** @description Who writes it. */
+            from: components["schemas"]["DraftFrom"];
+            /**
+             * Format: uuid
+             * @description With `reply`: the visitor's message whose reply is taken; the latest question that has one where it is left
+             *     out.
+             */
+            message_id?: string | null;
+        };
+        /** @description `{"data": …}`. */
+        DraftReply: {
+            data: components["schemas"]["PairDraft"];
         };
         /** @description What a copy is called. */
         DuplicateInput: {
@@ -2854,7 +3114,7 @@ export interface components {
          * @description What endpoints are told of. A new kind is a line here, and a call where it happens.
          * @enum {string}
          */
-        EventKind: "message.created" | "conversation.started" | "conversation.taken_over" | "conversation.resolved" | "lead.captured" | "knowledge.ready" | "knowledge.failed" | "feedback.created";
+        EventKind: "message.created" | "conversation.started" | "conversation.taken_over" | "conversation.resolved" | "lead.captured" | "knowledge.ready" | "knowledge.failed" | "feedback.created" | "conversation.rated";
         /** @description A kind of event. */
         EventType: {
             /** @description What happened. */
@@ -2924,6 +3184,133 @@ export interface components {
             similarity: number;
             /** @description The item's title. */
             title: string;
+        };
+        /** @description A gap. */
+        Gap: {
+            /**
+             * Format: date-time
+             * @description When it came up.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description The Q&A pair that was written for it, which may be gone; null without one.
+             */
+            item_id?: string | null;
+            /** @description Its first question; the others are like it. */
+            question: string;
+            /**
+             * Format: date-time
+             * @description When it was resolved or dismissed; null while it is open.
+             */
+            settled_at?: string | null;
+            /** @description How it stands. */
+            state: components["schemas"]["GapState"];
+        };
+        /** @description A Q&A pair that was approved. */
+        GapAnswerInput: {
+            /** @description Its answer, 20,000 characters at most. */
+            answer: string;
+            /** @description Its question, 2,000 characters at most. */
+            question: string;
+            /** @description Whether a pair of this question with another answer gets this one. */
+            replace?: boolean;
+        };
+        /** @description A gap with the pair that answers it. */
+        GapAnswerReply: {
+            data: components["schemas"]["Gap"];
+            /** @description The pair, which is read in the background. */
+            item: components["schemas"]["KnowledgeItem"];
+        };
+        /** @description How many gaps of the period there are. */
+        GapCounts: {
+            /**
+             * Format: int64
+             * @description They need none.
+             */
+            dismissed: number;
+            /**
+             * Format: int64
+             * @description Nobody has seen to them.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description They find an answer now.
+             */
+            resolved: number;
+        };
+        /** @description What to change of a gap. */
+        GapInput: {
+            /** @description How it shall stand. */
+            state: components["schemas"]["GapState"];
+        };
+        /** @description A question of a gap. */
+        GapQuestion: {
+            /**
+             * Format: date-time
+             * @description When it was asked.
+             */
+            asked_at: string;
+            /** @description What the visitor said about that answer. */
+            comment?: string | null;
+            /** @description Whether its answer was rated down. */
+            disliked: boolean;
+            /** @description What was looked up in its place, where it leaned on what was said before. */
+            looked_up?: string | null;
+            /**
+             * Format: uuid
+             * @description The visitor's message.
+             */
+            message_id: string;
+            /** @description Its words, 2,000 characters at most. */
+            question: string;
+            /** @description The first message that a person wrote later in that conversation, 2,000 characters at most. */
+            reply?: string | null;
+            /**
+             * Format: uuid
+             * @description The conversation it was asked in.
+             */
+            session_id: string;
+            /** @description Whether the knowledge held nothing for it. */
+            unanswered: boolean;
+        };
+        /** @description A gap with its questions. */
+        GapReply: {
+            data: components["schemas"]["AskedGap"];
+            /** @description Its questions, the latest first; 100 at most. */
+            questions: components["schemas"]["GapQuestion"][];
+        };
+        /**
+         * @description How a gap stands.
+         * @enum {string}
+         */
+        GapState: "open" | "resolved" | "dismissed";
+        /** @description How a gap's questions fare now. */
+        GapTrial: {
+            /** @description The gap as it stands then. */
+            gap: components["schemas"]["Gap"];
+            item?: components["schemas"]["KnowledgeItem"] | null;
+            /** @description Each wording, the latest first; 20 at most. */
+            questions: components["schemas"]["TriedQuestion"][];
+        };
+        /** @description Gaps of a chatbot. */
+        GapsReply: {
+            /** @description How many there are in the period, whichever are asked for. */
+            counts: components["schemas"]["GapCounts"];
+            /** @description The one asked most first. */
+            data: components["schemas"]["AskedGap"][];
+            /** @description Whether older questions are still to be gathered, 500 with each call: ask again. */
+            more: boolean;
+            /** @description Where the page lies in the whole. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description Why the newest questions are missing; null where they are not. */
+            warning?: string | null;
         };
         /** @description What shall be changed; what is left out follows from the rest. */
         HandlingInput: {
@@ -3730,6 +4117,11 @@ export interface components {
              * @description The id of an answer that is still being written: take it up again.
              */
             running?: string | null;
+            /**
+             * Format: int64
+             * @description How the visitor rated the settled conversation, from 1 to 5; null where they did not.
+             */
+            score?: number | null;
         };
         /** @description A model that a chatbot can name. */
         ModelBody: {
@@ -3935,8 +4327,14 @@ export interface components {
         OverviewReply: {
             /** @description The chatbots that were asked, the one asked most first; 200 at most. */
             by_chatbot: components["schemas"]["ChatbotCountsBody"][];
+            /** @description How the conversations stand that began in the period. */
+            conversations: components["schemas"]["ConversationsBody"];
             /** @description Each day of the period, oldest first. */
             days: components["schemas"]["DayBody"][];
+            /** @description How they rated single answers. */
+            feedback: components["schemas"]["ThumbsBody"];
+            /** @description How visitors rated whole conversations. */
+            ratings: components["schemas"]["RatingsBody"];
             /** @description The whole period. */
             totals: components["schemas"]["TotalsBody"];
             /** @description What was asked in vain, the most frequent first; 50 at most. */
@@ -3987,6 +4385,27 @@ export interface components {
              * @description Entries in the whole list.
              */
             total: number;
+        };
+        /** @description A Q&A pair to be looked through. It is stored nowhere. */
+        PairDraft: {
+            /** @description Its answer. */
+            answer: string;
+            /** @description The model that wrote it; null where a person did. */
+            model?: string | null;
+            /** @description Where it comes from: `reply` or `model`. */
+            origin: string;
+            /** @description Its question. */
+            question: string;
+            /**
+             * Format: uuid
+             * @description The conversation of the reply that it is; null where a model wrote it.
+             */
+            session_id?: string | null;
+            /**
+             * Format: int64
+             * @description Tokens read and written for it.
+             */
+            tokens_used: number;
         };
         /** @description What became of one line. */
         PairLine: {
@@ -4293,6 +4712,40 @@ export interface components {
          * @enum {string}
          */
         Rating: "up" | "down";
+        /** @description What the visitor thinks of the conversation. */
+        RatingInput: {
+            /** @description Why, 2,000 characters at most. */
+            comment?: string | null;
+            /**
+             * Format: int64
+             * @description How satisfied: from 1, not at all, to 5, very.
+             */
+            score: number;
+        };
+        /** @description A conversation's rating. */
+        RatingReply: {
+            rating?: components["schemas"]["SessionRating"] | null;
+        };
+        /** @description How visitors rated whole conversations in the period; of each conversation its latest rating. */
+        RatingsBody: {
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            count: number;
+            /**
+             * Format: double
+             * @description Their mean, 1 to 5; null without one.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description The share of 4 and 5 among them, 0 to 1; null without one.
+             */
+            satisfied_share?: number | null;
+            /** @description How often 1, 2, 3, 4 and 5 were given. */
+            scores: number[];
+        };
         /** @description Up to where a conversation was read. */
         ReadInput: {
             /**
@@ -4529,6 +4982,21 @@ export interface components {
             /** @description The token of before: the same visitor goes on. */
             token?: string | null;
         };
+        /** @description What a visitor thought of a whole conversation, once it was settled. */
+        SessionRating: {
+            /** @description Why, in the visitor's words. */
+            comment?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was given.
+             */
+            rated_at: string;
+            /**
+             * Format: int64
+             * @description How satisfied: from 1, not at all, to 5, very.
+             */
+            score: number;
+        };
         /** @description `{"session": …}`. */
         SessionReply: {
             session: components["schemas"]["SessionBody"];
@@ -4566,6 +5034,11 @@ export interface components {
              * @default true
              */
             isHumanHandoverEnabled: boolean;
+            /**
+             * @description Let visitors end a conversation in the widget, and rate it once it is settled.
+             * @default false
+             */
+            isRatingEnabled: boolean;
             /**
              * @description Ask the visitor's e-mail first.
              * @default false
@@ -4926,6 +5399,19 @@ export interface components {
              */
             tokens_used: number;
         };
+        /** @description How visitors rated single answers of the period. */
+        ThumbsBody: {
+            /**
+             * Format: int64
+             * @description Not helpful.
+             */
+            down: number;
+            /**
+             * Format: int64
+             * @description Helpful.
+             */
+            up: number;
+        };
         /** @description A link's token. */
         TokenInput: {
             /** @description What follows `#` in the link. */
@@ -4939,6 +5425,39 @@ export interface components {
              *     asked.
              */
             answered_share?: number | null;
+            /**
+             * Format: double
+             * @description The share of the questions that the knowledge held nothing likely enough for, 0 to 1; null where none was asked.
+             */
+            unanswered_share?: number | null;
+        };
+        /** @description `{"data": …}`. */
+        TrialReply: {
+            data: components["schemas"]["GapTrial"];
+        };
+        /** @description How one wording fares. */
+        TriedQuestion: {
+            /** @description Whether that is likely enough to answer from. */
+            answers: boolean;
+            /**
+             * Format: uuid
+             * @description The item of what came first.
+             */
+            first_id?: string | null;
+            /** @description The title of what came first; null where nothing was found. */
+            first_title?: string | null;
+            /**
+             * @description The place of the gap's pair among the passages that an answer would be given, from 1; null where it is not
+             *     among them, or there is no pair.
+             */
+            place?: number | null;
+            /** @description The question. */
+            question: string;
+            /**
+             * Format: float
+             * @description The similarity of the pair, or where it was not found of what came first; null where nothing was found.
+             */
+            similarity?: number | null;
         };
         /** @description The object of an event `typing`. */
         TypingEvent: {
@@ -5338,6 +5857,8 @@ export interface components {
             accepts_images: boolean;
             /** @description Whether an e-mail address is asked for before the first message. */
             asks_email: boolean;
+            /** @description Whether visitors may end a conversation, and rate it then. */
+            asks_rating: boolean;
             /** @description Address of the picture. */
             avatar?: string | null;
             description?: string | null;
@@ -6803,6 +7324,46 @@ export interface operations {
             };
         };
     };
+    getConversationRating: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The conversation. */
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatingReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     markRead: {
         parameters: {
             query?: never;
@@ -7690,6 +8251,369 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getGaps: {
+        parameters: {
+            query?: {
+                /** @description Those that stand like this. */
+                state?: components["schemas"]["GapState"];
+                /** @description Those that something was asked of in so many days before now; only that is counted. */
+                days?: number;
+                /** @description Which page, from 1. */
+                page?: number;
+                /** @description Entries a page, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapsReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getGap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The gap. */
+                gapId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    updateGap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The gap. */
+                gapId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GapInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedGapReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    answerGap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The gap. */
+                gapId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GapAnswerInput"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapAnswerReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    draftGapAnswer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The gap. */
+                gapId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testGap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot. */
+                chatbotId: string;
+                /** @description The gap. */
+                gapId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialReply"];
                 };
             };
             401: {
@@ -11172,6 +12096,60 @@ export interface operations {
             };
         };
     };
+    endOwnConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VisitorHandling"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     watchConversation: {
         parameters: {
             query?: never;
@@ -11498,6 +12476,80 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rateOwnConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chatbot's slug. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatingInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionRating"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

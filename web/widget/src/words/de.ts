@@ -21,4 +21,5 @@ export const words: Words = {
   imageFailed: 'Das Bild ließ sich nicht anhängen. Bitte versuchen Sie es noch einmal.',
   person: 'Ein Mensch', callPerson: 'Mit einem Menschen sprechen', callOff: 'Weiter mit dem Assistenten',
   waiting: 'Sie warten auf einen Menschen. Schreiben Sie ruhig weiter.', joined: '{name} ist jetzt dabei.', personWrites: '{name} schreibt …',
+  end: 'Unterhaltung beenden', rate: 'Wie war diese Unterhaltung?', stars: '{n} von 5', rateWhy: 'Warum? (freiwillig)', rated: 'Danke für Ihre Bewertung.',
 };

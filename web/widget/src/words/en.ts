@@ -45,6 +45,11 @@ export const words = {
   waiting: 'You are waiting for a person. You can go on writing.',
   joined: '{name} has joined.',
   personWrites: '{name} is writing …',
+  end: 'End conversation',
+  rate: 'How was this conversation?',
+  stars: '{n} of 5',
+  rateWhy: 'Why? (optional)',
+  rated: 'Thank you for your rating.',
 };
 
 export type Words = { [Word in keyof typeof words]: string };

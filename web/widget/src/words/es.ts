@@ -21,4 +21,5 @@ export const words: Words = {
   imageFailed: 'No se pudo adjuntar la imagen. Inténtalo de nuevo.',
   person: 'Una persona', callPerson: 'Hablar con una persona', callOff: 'Seguir con el asistente',
   waiting: 'Esperas a una persona. Puedes seguir escribiendo.', joined: '{name} se ha unido.', personWrites: '{name} está escribiendo …',
+  end: 'Terminar la conversación', rate: '¿Qué tal fue esta conversación?', stars: '{n} de 5', rateWhy: '¿Por qué? (opcional)', rated: 'Gracias por tu valoración.',
 };

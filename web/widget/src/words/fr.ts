@@ -21,4 +21,5 @@ export const words: Words = {
   imageFailed: 'L’image n’a pas pu être jointe. Réessayez.',
   person: 'Une personne', callPerson: 'Parler à une personne', callOff: 'Continuer avec l’assistant',
   waiting: 'Vous attendez une personne. Vous pouvez continuer à écrire.', joined: '{name} a rejoint la conversation.', personWrites: '{name} écrit …',
+  end: 'Terminer la conversation', rate: 'Comment était cette conversation ?', stars: '{n} sur 5', rateWhy: 'Pourquoi ? (facultatif)', rated: 'Merci pour votre évaluation.',
 };

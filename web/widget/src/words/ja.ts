@@ -16,4 +16,5 @@ export const words: Words = {
   imageFailed: '画像を添付できませんでした。もう一度お試しください。',
   person: '担当者', callPerson: '担当者と話す', callOff: 'アシスタントと続ける',
   waiting: '担当者をお待ちください。続けてメッセージを送れます。', joined: '{name} が参加しました。', personWrites: '{name} が入力しています …',
+  end: '会話を終える', rate: 'この会話はいかがでしたか?', stars: '5段階中{n}', rateWhy: '理由(任意)', rated: '評価をありがとうございました。',
 };

@@ -16,4 +16,5 @@ export const words: Words = {
   imageLimited: '이미지를 한꺼번에 많이 올리셨습니다. 잠시 뒤에 다시 시도해 주세요.', imageFailed: '이미지를 첨부하지 못했습니다. 다시 시도해 주세요.',
   person: '상담원', callPerson: '상담원 연결', callOff: '챗봇과 계속하기',
   waiting: '상담원을 기다리고 있습니다. 계속 메시지를 쓰실 수 있습니다.', joined: '{name} 님이 참여했습니다.', personWrites: '{name} 님이 쓰고 있습니다 …',
+  end: '대화 끝내기', rate: '상담은 어떠셨나요?', stars: '5점 중 {n}점', rateWhy: '이유 (선택)', rated: '평가해 주셔서 감사합니다.',
 };

@@ -12,4 +12,5 @@ export const words: Words = {
   imageLimited: '一次上传的图片太多了，请稍候再试。', imageFailed: '未能添加图片，请重试。',
   person: '客服人员', callPerson: '转接人工', callOff: '继续与助手对话',
   waiting: '正在等待人工客服，您可以继续发送消息。', joined: '{name} 已加入。', personWrites: '{name} 正在输入 …',
+  end: '结束对话', rate: '您对这次对话满意吗？', stars: '{n} 分（满分 5 分）', rateWhy: '原因（可选）', rated: '感谢您的评价。',
 };

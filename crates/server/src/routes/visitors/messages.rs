@@ -4,8 +4,10 @@ use axum::Json as JsonBody;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use okra_domain::chatbot::Chatbot;
 use okra_domain::session::{
-    Attachment, CitedSource, Feedback, MAX_COMMENT_CHARS, Message, Rating, SenderType,
+    Attachment, CitedSource, Feedback, MAX_COMMENT_CHARS, Message, Rating, SenderType, Session,
+    SessionState,
 };
 use okra_domain::{Error, ItemId, MessageId, Timestamp};
 use okra_store::sessions::Standing;
@@ -89,6 +91,8 @@ pub struct MessagesReply {
     running: Option<Uuid>,
     /// Who answers; null before the first message.
     handling: Option<VisitorHandling>,
+    /// How the visitor rated the settled conversation, from 1 to 5; null where they did not.
+    score: Option<i64>,
     /// Whether there are older ones, to be asked for with `before`.
     has_more: bool,
 }
@@ -122,6 +126,7 @@ pub async fn list(
             data: Vec::new(),
             running: None,
             handling: None,
+            score: None,
             has_more: false,
         }));
     };
@@ -137,13 +142,24 @@ pub async fn list(
         },
     };
     let handling = VisitorHandling::of(handling, &app.engine, &asking.chatbot);
+    let score = score(&app, &asking.chatbot, &session).await?;
     let (messages, has_more) = store.messages_before(&session, before, limit).await?;
     Ok(JsonBody(MessagesReply {
         data: messages.into_iter().map(VisitorMessage::from).collect(),
         running: running.map(|turn| turn.message_id.0),
         handling: Some(handling),
+        score,
         has_more,
     }))
+}
+
+/// Looked for only where there may be one.
+async fn score(app: &App, chatbot: &Chatbot, session: &Session) -> ApiResult<Option<i64>> {
+    if !chatbot.settings.is_rating_enabled || session.state != SessionState::Resolved {
+        return Ok(None);
+    }
+    let rating = app.engine.store().session_rating(chatbot, session).await?;
+    Ok(rating.map(|rating| rating.score))
 }
 
 /// The passages of an answer.

@@ -66,7 +66,7 @@ pub async fn call_off(
     change(&app, &asking, Handling::called_off).await
 }
 
-async fn change(
+pub(super) async fn change(
     app: &App,
     asking: &Asking,
     change: fn(Handling) -> Handling,
@@ -80,7 +80,7 @@ async fn change(
     Ok(JsonBody(handling))
 }
 
-async fn own(app: &App, asking: &Asking) -> ApiResult<Session> {
+pub(super) async fn own(app: &App, asking: &Asking) -> ApiResult<Session> {
     let session = asking.session(app).await?;
     Ok(session.ok_or_else(|| Error::not_found("conversation"))?)
 }

@@ -25,6 +25,8 @@ export interface Behaviour {
   asksEmail: boolean;
   /** Whether visitors may ask for a person. */
   offersPerson: boolean;
+  /** Whether visitors may end a conversation, and rate it then. */
+  asksRating: boolean;
   /** When people answer; null where no hours are kept. */
   office: OfficeHours | null;
   usesTools: boolean;
@@ -53,6 +55,7 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
     suggestions: (details.suggestions ?? []).map((text, key) => ({ key, text })),
     asksEmail: settings.isRequestUserInfoEnabled,
     offersPerson: settings.isHumanHandoverEnabled,
+    asksRating: settings.isRatingEnabled,
     office: settings.officeHours ?? null,
     usesTools: settings.isToolEnabled,
     ...answeringOf(settings.answering ?? {}),
@@ -93,6 +96,7 @@ export function changeOf(changed: Partial<Behaviour>): ChatbotChange {
     greeting,
     isRequestUserInfoEnabled: changed.asksEmail,
     isHumanHandoverEnabled: changed.offersPerson,
+    isRatingEnabled: changed.asksRating,
     officeHours: changed.office,
     isToolEnabled: changed.usesTools,
   });
