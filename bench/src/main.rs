@@ -13,12 +13,14 @@ mod corpus;
 mod http;
 mod ingest;
 mod mock;
+mod paced;
 mod pdf;
 mod query;
 mod retrieval;
 mod scale;
 mod server;
 mod start;
+mod streams;
 mod table;
 mod text;
 mod vectors;
@@ -30,11 +32,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 /// Those that take minutes are run where they are named.
-const LONG: [&str; 2] = ["scale", "vectors"];
-const NAMES: [&str; 9] = [
+const LONG: [&str; 3] = ["streams", "scale", "vectors"];
+const NAMES: [&str; 10] = [
     "start",
     "query",
     "chat",
+    "streams",
     "ingest",
     "web",
     "retrieval",
@@ -46,11 +49,13 @@ const NAMES: [&str; 9] = [
 const HELP: &str = "\
 Measure the hot paths and print a table.
 
-Usage: cargo xtask bench [name…]      all but scale and vectors where none is named
+Usage: cargo xtask bench [name…]      all but streams, scale and vectors where none is named
 
   start      start to the first answer, resident memory, size of the binary
   query      query-knowledge over HTTP at 10,000 passages; the index alone at 100,000
   chat       what a turn costs beyond the model, and turns a second at 32 connections
+  streams    the first token at 32 connections, a takeover, and 10,000 open streams, for which the limit of open files
+             has to be at least 30,000 (`ulimit -n`). Some two minutes
   ingest     how long after an upload's answer a file is found
   web        the console's weight and first paint in Chromium; memory of a thousand visitors' open streams
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
@@ -84,8 +89,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: &[String]) -> Result<()> {
-    if arguments == [mock::ARGUMENT] {
-        return mock::serve().await;
+    match arguments.split_first() {
+        Some((first, [])) if first == mock::ARGUMENT => return mock::serve().await,
+        Some((first, pace)) if first == paced::ARGUMENT => return paced::serve(pace).await,
+        _ => {}
     }
     if let Some(unknown) = arguments.iter().find(|a| !NAMES.contains(&a.as_str())) {
         bail!("there is no benchmark named {unknown:?}; --help lists them");
@@ -100,6 +107,7 @@ async fn run(arguments: &[String]) -> Result<()> {
             "start" => start::run(&binary()?).await?.print(),
             "query" => query::run(&binary()?).await?.print(),
             "chat" => chat::run(&binary()?).await?.print(),
+            "streams" => streams::run(&binary()?).await?.print(),
             "ingest" => ingest::run(&binary()?).await?.print(),
             "web" => web::run(&binary()?).await?.print(),
             "chunks" => chunks::run()?,

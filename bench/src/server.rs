@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::http::{Connection, form};
 
 /// The key of the first organization.
-const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 /// How long a start may take before it is given up.
 const START: Duration = Duration::from_secs(60);
 /// How long reading a document may take before it is given up.
