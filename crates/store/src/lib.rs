@@ -7,6 +7,7 @@
 //! [`Chatbot`]: okra_domain::chatbot::Chatbot
 
 mod accounts;
+mod actions;
 pub mod attachments;
 pub mod blobs;
 pub mod buckets;

@@ -17,4 +17,7 @@ export type Provider = Schemas['ProviderBody'];
 export type Providers = Schemas['ProvidersReply'];
 export type ProviderTest = Schemas['ProviderTestReply'];
 export type Models = Schemas['ModelsReply'];
+export type Tool = Schemas['Tool'];
+export type ToolDraft = Schemas['ToolDraft'];
+export type ToolTrial = Schemas['ToolTrialReply'];
 export type Usage = Schemas['UsageReply'];
