@@ -21,4 +21,12 @@ export const words: Words = {
   imageFailed: 'Das Bild ließ sich nicht anhängen. Bitte versuchen Sie es noch einmal.',
   person: 'Ein Mensch', callPerson: 'Mit einem Menschen sprechen', callOff: 'Weiter mit dem Assistenten',
   waiting: 'Sie warten auf einen Menschen. Schreiben Sie ruhig weiter.', joined: '{name} ist jetzt dabei.', personWrites: '{name} schreibt …',
+  confirm: 'Bestätigen',
+  decline: 'Nein',
+  confirmWhy: 'Ist das richtig?',
+  confirmed: 'Ja, bitte: {title}',
+  declined: 'Nein, bitte nicht.',
+  callDone: 'Erledigt: {title}',
+  callFailed: 'Nicht erledigt: {title}',
+  calling: 'In Arbeit: {title}',
 };

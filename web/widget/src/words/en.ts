@@ -45,6 +45,14 @@ export const words = {
   waiting: 'You are waiting for a person. You can go on writing.',
   joined: '{name} has joined.',
   personWrites: '{name} is writing …',
+  confirm: 'Confirm',
+  decline: 'No, don’t',
+  confirmWhy: 'Is that right?',
+  confirmed: 'Yes, do it: {title}',
+  declined: 'No, please don’t.',
+  callDone: 'Done: {title}',
+  callFailed: 'Not done: {title}',
+  calling: 'Working on it: {title}',
 };
 
 export type Words = { [Word in keyof typeof words]: string };

@@ -21,4 +21,12 @@ export const words: Words = {
   imageFailed: 'No se pudo adjuntar la imagen. Inténtalo de nuevo.',
   person: 'Una persona', callPerson: 'Hablar con una persona', callOff: 'Seguir con el asistente',
   waiting: 'Esperas a una persona. Puedes seguir escribiendo.', joined: '{name} se ha unido.', personWrites: '{name} está escribiendo …',
+  confirm: 'Confirmar',
+  decline: 'No',
+  confirmWhy: '¿Es correcto?',
+  confirmed: 'Sí, adelante: {title}',
+  declined: 'No, por favor, no lo haga.',
+  callDone: 'Hecho: {title}',
+  callFailed: 'No se ha hecho: {title}',
+  calling: 'En curso: {title}',
 };

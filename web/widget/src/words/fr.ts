@@ -21,4 +21,12 @@ export const words: Words = {
   imageFailed: 'L’image n’a pas pu être jointe. Réessayez.',
   person: 'Une personne', callPerson: 'Parler à une personne', callOff: 'Continuer avec l’assistant',
   waiting: 'Vous attendez une personne. Vous pouvez continuer à écrire.', joined: '{name} a rejoint la conversation.', personWrites: '{name} écrit …',
+  confirm: 'Confirmer',
+  decline: 'Non',
+  confirmWhy: 'Est-ce correct ?',
+  confirmed: 'Oui, allez-y : {title}',
+  declined: 'Non, merci de ne pas le faire.',
+  callDone: 'Fait : {title}',
+  callFailed: 'Pas fait : {title}',
+  calling: 'En cours : {title}',
 };

@@ -16,4 +16,12 @@ export const words: Words = {
   imageLimited: '이미지를 한꺼번에 많이 올리셨습니다. 잠시 뒤에 다시 시도해 주세요.', imageFailed: '이미지를 첨부하지 못했습니다. 다시 시도해 주세요.',
   person: '상담원', callPerson: '상담원 연결', callOff: '챗봇과 계속하기',
   waiting: '상담원을 기다리고 있습니다. 계속 메시지를 쓰실 수 있습니다.', joined: '{name} 님이 참여했습니다.', personWrites: '{name} 님이 쓰고 있습니다 …',
+  confirm: '확인',
+  decline: '아니요',
+  confirmWhy: '이대로 진행할까요?',
+  confirmed: '네, 진행해 주세요: {title}',
+  declined: '아니요, 하지 말아 주세요.',
+  callDone: '완료: {title}',
+  callFailed: '완료되지 않음: {title}',
+  calling: '처리 중: {title}',
 };

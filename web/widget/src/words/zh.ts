@@ -12,4 +12,12 @@ export const words: Words = {
   imageLimited: '一次上传的图片太多了，请稍候再试。', imageFailed: '未能添加图片，请重试。',
   person: '客服人员', callPerson: '转接人工', callOff: '继续与助手对话',
   waiting: '正在等待人工客服，您可以继续发送消息。', joined: '{name} 已加入。', personWrites: '{name} 正在输入 …',
+  confirm: '确认',
+  decline: '不，取消',
+  confirmWhy: '这样可以吗？',
+  confirmed: '好的，请执行：{title}',
+  declined: '不，请不要执行。',
+  callDone: '已完成：{title}',
+  callFailed: '未完成：{title}',
+  calling: '正在处理：{title}',
 };
