@@ -1,9 +1,10 @@
 //! Tools: what a chatbot may call while it answers, and how its calls are recorded.
 //!
 //! A chatbot's tools are chosen by their names (`settings.tools`): the built-in ones below, and the organization's own
-//! [`action`]s.
+//! [`action`]s and those of its [`server`]s.
 
 pub mod action;
+pub mod server;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -28,7 +28,7 @@ use url::Url;
 
 use address::Openings;
 pub use address::is_public;
-pub(crate) use call::Call;
+pub(crate) use call::{Call, secret_headers};
 pub use error::{FetchError, FetchErrorKind};
 pub(crate) use gateway::Gateway;
 use guard::Guard;

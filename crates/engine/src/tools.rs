@@ -6,14 +6,17 @@
 //! carries nothing out.
 
 mod http;
+mod mcp;
 pub mod openapi;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use okra_ai::chat::Tool;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::{Error, Result};
 use okra_domain::tool::action::Action;
+use okra_domain::tool::server::{ServedTool, ToolServer};
 use okra_domain::tool::{ASK_FOR_PERSON, BUILT_IN, RECORD_CONTACT, SEARCH_KNOWLEDGE};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -44,6 +47,8 @@ pub(crate) enum Does {
     AskForPerson,
     RecordContact,
     Action(Box<Action>),
+    /// A tool of a server's, by the server's name for it.
+    Served(Arc<ToolServer>, String),
 }
 
 impl Tools {
@@ -81,24 +86,44 @@ impl Engine {
         if !settings.is_tool_enabled || settings.tools.is_empty() {
             return Ok(Tools::default());
         }
-        let is_own = |name: &&String| !BUILT_IN.contains(&name.as_str());
-        let mut actions = match settings.tools.iter().any(|name| is_own(&name)) {
-            true => self.parts.store.actions(chatbot.organization_id).await?,
-            false => Vec::new(),
-        };
-        let offered = settings
+        let store = &self.parts.store;
+        let (mut actions, mut servers) = (Vec::new(), Vec::new());
+        for name in settings
             .tools
             .iter()
-            .filter_map(|name| match name.as_str() {
+            .filter(|name| !BUILT_IN.contains(&name.as_str()))
+        {
+            match name.contains('/') {
+                true if servers.is_empty() => {
+                    servers = store.tool_servers(chatbot.organization_id).await?
+                }
+                false if actions.is_empty() => {
+                    actions = store.actions(chatbot.organization_id).await?
+                }
+                _ => {}
+            }
+        }
+        let servers: Vec<Arc<ToolServer>> = servers.into_iter().map(Arc::new).collect();
+        let mut tools = Tools::default();
+        for name in &settings.tools {
+            let offer = match name.as_str() {
                 // Nobody could be reached.
                 ASK_FOR_PERSON if !settings.is_human_handover_enabled => None,
                 SEARCH_KNOWLEDGE | ASK_FOR_PERSON | RECORD_CONTACT => Some(built_in(name)),
-                name => {
-                    let place = actions.iter().position(|action| action.name == name)?;
-                    Some(Offer::of(actions.swap_remove(place)))
-                }
-            });
-        Ok(Tools(offered.collect()))
+                name => match actions.iter().position(|action| action.name == name) {
+                    Some(place) => Some(Offer::of(actions.swap_remove(place))),
+                    None => servers.iter().find_map(|server| {
+                        let tool = server.chosen(name)?;
+                        Some(Offer::served(server, tool))
+                    }),
+                },
+            };
+            // Names of servers' tools are made to suit models, and may then be another's.
+            tools
+                .0
+                .extend(offer.filter(|offer| tools.named(&offer.tool.name).is_none()));
+        }
+        Ok(tools)
     }
 }
 
@@ -127,10 +152,13 @@ impl Engine {
     /// Fails where the action may not be called: its host is none that the operator allows for tools, or it leads into
     /// a network that is not open, as far as its address tells.
     pub fn check_action(&self, action: &Action) -> Result<()> {
-        let refused = |problem: String| Err(Error::invalid_field("url", problem));
         // Arguments never stand in what is looked at here.
-        let address = action.url.replace(['{', '}'], "");
-        let host = Url::parse(&address).ok();
+        self.check_tool_address(&action.url.replace(['{', '}'], ""))
+    }
+
+    fn check_tool_address(&self, address: &str) -> Result<()> {
+        let refused = |problem: String| Err(Error::invalid_field("url", problem));
+        let host = Url::parse(address).ok();
         let host = host.as_ref().and_then(Url::host_str).unwrap_or_default();
         let hosts = &self.parts.options.tool_hosts;
         if !hosts.is_empty() && !hosts.iter().any(|pattern| allows(pattern, host)) {
@@ -140,7 +168,7 @@ impl Engine {
         }
         self.parts
             .fetcher
-            .check_target(&address)
+            .check_target(address)
             .or_else(|error| refused(error.message))
     }
 
@@ -187,7 +215,37 @@ impl Offer {
             does: Does::Action(Box::new(action)),
         }
     }
+
+    /// A tool of a server's, under a name that every model can be told.
+    fn served(server: &Arc<ToolServer>, tool: &ServedTool) -> Self {
+        let proper = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        };
+        let name = format!("{}_{}", server.name, tool.name);
+        let mut description = tool.description.clone();
+        let confirm = server.confirms(tool);
+        if confirm {
+            description.push_str(" The visitor is asked to confirm it before it is done.");
+        }
+        Self {
+            tool: Tool {
+                name: name.chars().map(proper).take(NAME_CHARS).collect(),
+                description,
+                parameters: tool.parameters.clone(),
+            },
+            title: tool.title.clone(),
+            confirm,
+            does: Does::Served(server.clone(), tool.name.clone()),
+        }
+    }
 }
+
+/// The most characters of a tool's name that every provider takes.
+const NAME_CHARS: usize = 64;
 
 /// A tool of [`BUILT_IN`].
 fn built_in(name: &str) -> Offer {

@@ -86,7 +86,11 @@ impl Store {
             action.parameters.clone(),
             to_json(&action.query)?,
             action.confirm,
-            sealed(organization, &action, &self.sealer)?,
+            seal_headers(
+                &action.headers,
+                &self.sealer,
+                &spot(organization, name, &action.url)
+            )?,
             action.created_at,
             action.updated_at,
         ];
@@ -117,36 +121,45 @@ pub(crate) fn spot(organization: OrganizationId, name: &str, url: &str) -> Spot 
     Spot::action(organization, name, &origin.unwrap_or_default())
 }
 
-fn sealed(
-    organization: OrganizationId,
-    action: &Action,
+/// Headers as they are stored; `None` for none.
+pub(crate) fn seal_headers(
+    headers: &[SecretHeader],
     sealer: &Sealer,
+    spot: &Spot,
 ) -> Result<Option<String>> {
-    if action.headers.is_empty() {
+    if headers.is_empty() {
         return Ok(None);
     }
-    let headers = action.headers.iter();
+    let headers = headers.iter();
     let headers: BTreeMap<&str, &str> = headers
         .map(|it| (it.name.as_str(), it.value.expose()))
         .collect();
     let text = to_json(&headers)?.to_string();
-    let spot = spot(organization, &action.name, &action.url);
-    sealer.seal(&Secret::new(text), &spot).map(Some)
+    sealer.seal(&Secret::new(text), spot).map(Some)
+}
+
+/// Headers that were stored so.
+pub(crate) fn open_headers(
+    sealed: Option<String>,
+    sealer: &Sealer,
+    spot: &Spot,
+) -> Result<Vec<SecretHeader>> {
+    let Some(text) = sealer.open_some(sealed, spot)? else {
+        return Ok(Vec::new());
+    };
+    let headers: BTreeMap<String, Secret> = serde_json::from_str(text.expose())
+        .map_err(|error| Error::internal("cannot read a tool's headers", error))?;
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| SecretHeader { name, value });
+    Ok(headers.collect())
 }
 
 fn read(organization: OrganizationId, row: &Row, sealer: &Sealer) -> Result<Action> {
     let (name, url): (String, String) = (row.get("name")?, row.get("url")?);
-    let headers = sealer.open_some(row.get("headers")?, &spot(organization, &name, &url))?;
-    let headers: BTreeMap<String, Secret> = match headers {
-        Some(text) => serde_json::from_str(text.expose())
-            .map_err(|error| Error::internal("cannot read an action's headers", error))?,
-        None => BTreeMap::new(),
-    };
-    let headers = headers
-        .into_iter()
-        .map(|(name, value)| SecretHeader { name, value });
+    let spot = spot(organization, &name, &url);
     Ok(Action {
-        headers: headers.collect(),
+        headers: open_headers(row.get("headers")?, sealer, &spot)?,
         title: row.get("title")?,
         description: row.get("description")?,
         method: row.word("method")?,

@@ -31,6 +31,7 @@ pub mod sessions;
 pub mod sources;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tool_servers;
 pub mod usage;
 pub mod webhooks;
 

@@ -433,7 +433,7 @@ const NOT_OURS: [&str; 8] = [
     "accept-encoding",
 ];
 
-fn parse_headers(
+pub(super) fn parse_headers(
     headers: Vec<(String, Option<Secret>)>,
     kept: &[SecretHeader],
 ) -> Result<Vec<SecretHeader>> {

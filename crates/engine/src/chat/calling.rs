@@ -308,6 +308,10 @@ impl Engine {
                 Ok(Gave::Text("Recorded.".to_owned()))
             }
             Does::Action(action) => self.act(action, arguments).await.map(Gave::Text),
+            Does::Served(server, tool) => {
+                let called = self.call_served(server, tool, arguments).await;
+                called.map(Gave::Text)
+            }
         }
     }
 }

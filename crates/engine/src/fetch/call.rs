@@ -1,7 +1,9 @@
 //! Calls an organization's own system at a user-given address, under the same guard as what is fetched.
 
-use reqwest::Method;
+use std::collections::HashMap;
+
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Client, Method};
 
 use super::{FetchError, FetchErrorKind, Fetcher, error, parsed};
 
@@ -37,7 +39,27 @@ impl Called {
     }
 }
 
+/// Headers of these names and values, for a client of [`Fetcher::client_to`]; what can be none is left out.
+pub(crate) fn secret_headers<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) -> HashMap<HeaderName, HeaderValue> {
+    let header = |(name, value): (&str, &str)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        let mut value = HeaderValue::from_str(value).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    };
+    pairs.filter_map(header).collect()
+}
+
 impl Fetcher {
+    /// The client that may connect to this address, under the guard like every other. It follows no redirect; whoever
+    /// uses it sees to it that what it reads has an end, in bytes and in time.
+    pub(crate) fn client_to(&self, url: &str) -> Result<Client, FetchError> {
+        self.check_target(url)?;
+        self.client_for(&parsed(url)?).cloned()
+    }
+
     /// Sends a request, and reads the beginning of its answer. Whoever calls sees to it that it ends in time.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Called, FetchError> {
         self.check_target(call.url)?;

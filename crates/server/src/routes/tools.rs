@@ -1,5 +1,7 @@
 //! The tools that an organization's chatbots can be given: the built-in ones, and actions of its own, which are
-//! requests to its systems. Which of them a chatbot has stands in its settings.
+//! requests to its systems; [`servers`] offer more. Which of them a chatbot has stands in its settings.
+
+pub mod servers;
 
 use std::collections::BTreeMap;
 

@@ -17,3 +17,16 @@ CREATE TABLE actions (
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (organization_id, name)
 );
+
+-- Programs that offer tools by the Model Context Protocol.
+CREATE TABLE tool_servers (
+    organization_id UUID NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    headers TEXT, -- sealed: names and values as JSON
+    unconfirmed JSONB NOT NULL, -- a list of names
+    tools JSONB NOT NULL, -- what it offered when it was set
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, name)
+);

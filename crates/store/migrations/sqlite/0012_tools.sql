@@ -17,3 +17,16 @@ CREATE TABLE actions (
     updated_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, name)
 );
+
+-- Programs that offer tools by the Model Context Protocol.
+CREATE TABLE tool_servers (
+    organization_id BLOB NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    headers TEXT, -- sealed: names and values as JSON
+    unconfirmed TEXT NOT NULL, -- a list of names
+    tools TEXT NOT NULL, -- what it offered when it was set
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, name)
+);

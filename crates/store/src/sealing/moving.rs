@@ -123,6 +123,10 @@ impl Mover<'_> {
         for row in tx.fetch_all(sql, params![]).await? {
             self.move_action(tx, &row).await?;
         }
+        let sql = "SELECT organization_id, name, url, headers FROM tool_servers WHERE headers IS NOT NULL";
+        for row in tx.fetch_all(sql, params![]).await? {
+            self.move_tool_server(tx, &row).await?;
+        }
         let sql = "SELECT name, value FROM server_secrets";
         for row in tx.fetch_all(sql, params![]).await? {
             let (name, value): (String, String) = (row.get("name")?, row.get("value")?);
@@ -176,6 +180,16 @@ impl Mover<'_> {
         let spot = actions::spot(OrganizationId(owner), &name, &row.get::<String>("url")?);
         let moved = self.moved(&row.get::<String>("headers")?, &spot)?;
         let sql = "UPDATE actions SET headers = $1 WHERE organization_id = $2 AND name = $3";
+        tx.execute(sql, params![moved, owner, name])
+            .await
+            .map(|_| ())
+    }
+
+    async fn move_tool_server(&self, tx: &mut Tx, row: &Row) -> Result<()> {
+        let (owner, name): (uuid::Uuid, String) = (row.get("organization_id")?, row.get("name")?);
+        let spot = Spot::tool_server(OrganizationId(owner), &name, &row.get::<String>("url")?);
+        let moved = self.moved(&row.get::<String>("headers")?, &spot)?;
+        let sql = "UPDATE tool_servers SET headers = $1 WHERE organization_id = $2 AND name = $3";
         tx.execute(sql, params![moved, owner, name])
             .await
             .map(|_| ())

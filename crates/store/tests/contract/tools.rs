@@ -4,6 +4,7 @@ use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::tool::Contact;
 use okra_domain::tool::action::{Action, ActionInput, MAX_ACTIONS, Method};
+use okra_domain::tool::server::{MAX_SERVERS, ServedTool, ServerInput, ToolServer};
 use okra_domain::webhook::{Endpoint, EndpointChange, EventKind};
 use okra_domain::{ErrorKind, MessageId, OrganizationId, Secret};
 use okra_store::sealing::MasterKeys;
@@ -18,6 +19,7 @@ on_every_database![
     an_action_is_its_organizations_own,
     there_are_only_so_many_actions,
     headers_are_sealed_and_open_at_their_host_alone,
+    a_server_is_its_organizations_own,
     a_contact_stays_whatever_the_page_says,
     a_message_that_may_be_said_once_is,
 ];
@@ -144,6 +146,83 @@ async fn headers_are_sealed_and_open_at_their_host_alone(world: World) -> Result
     Ok(())
 }
 
+fn tool_server(world: &World, name: &str, url: &str) -> Result<ToolServer> {
+    let key = (
+        "x-key".to_owned(),
+        Some(Secret::new("that-nobody-may-find")),
+    );
+    let input = ServerInput {
+        url: url.to_owned(),
+        headers: Some(vec![key]),
+        unconfirmed: vec!["find".to_owned()],
+    };
+    let mut server = ToolServer::of(name, input, None, world.clock().now())?;
+    server.tools.push(ServedTool {
+        name: "find".to_owned(),
+        title: "찾기".to_owned(),
+        description: "Finds.".to_owned(),
+        parameters: json!({"type": "object"}),
+    });
+    Ok(server)
+}
+
+async fn a_server_is_its_organizations_own(world: World) -> Result<()> {
+    let (ours, theirs) = (
+        world.organization("Ours").await?,
+        world.organization("Theirs").await?,
+    );
+    let store = &world.store;
+    let server = tool_server(&world, "crm", "https://tools.example/mcp")?;
+    store.set_tool_server(ours, &server).await?;
+    assert_eq!(
+        store.tool_server(ours, "crm").await?.as_ref(),
+        Some(&server)
+    );
+    assert_eq!(store.tool_servers(theirs).await?, []);
+    assert_eq!(store.tool_server(theirs, "crm").await?, None);
+    assert_not_found(store.delete_tool_server(theirs, "crm").await);
+    let moved = tool_server(&world, "crm", "https://other.example/mcp")?;
+    store.set_tool_server(ours, &moved).await?;
+    assert_eq!(
+        store.tool_servers(ours).await?,
+        std::slice::from_ref(&moved)
+    );
+    assert!(
+        !everything_in(&world.place)
+            .await
+            .contains("that-nobody-may-find")
+    );
+    // Its headers open for this server at this host alone, also under a new master key.
+    world
+        .raw("UPDATE tool_servers SET url = 'https://evil.example/mcp'")
+        .await;
+    assert_fails(store.tool_servers(ours).await, ErrorKind::Internal);
+    world
+        .raw("UPDATE tool_servers SET url = 'https://other.example/mcp'")
+        .await;
+    for number in 1..MAX_SERVERS {
+        store
+            .set_tool_server(
+                ours,
+                &tool_server(&world, &format!("s{number}"), "https://a.example")?,
+            )
+            .await?;
+    }
+    let more = tool_server(&world, "one_more", "https://a.example")?;
+    assert_fails(
+        store.set_tool_server(ours, &more).await,
+        ErrorKind::Conflict,
+    );
+    store.set_tool_server(ours, &moved).await?;
+    store.delete_tool_server(ours, "s1").await?;
+    store.set_tool_server(ours, &more).await?;
+    store.close().await;
+    world.place.master_keys.rotate()?;
+    let again = world.open_again().await?;
+    assert_eq!(again.tool_server(ours, "crm").await?, Some(moved));
+    Ok(())
+}
+
 fn visitor(profile: Option<serde_json::Value>) -> SessionKey {
     let profile = profile.map(|it| it.as_object().cloned().unwrap_or_else(Map::new));
     SessionKey::Visitor {
@@ -212,19 +291,12 @@ async fn a_contact_stays_whatever_the_page_says(world: World) -> Result<()> {
     let read = says(&world, &chatbot, &vouched).await?.session;
     assert_eq!(read.metadata["name"], "Kim Minsu");
     assert_eq!(read.metadata["email"], "kim@x.example");
-    let events = everything_in(&world.place)
+    // The endpoint asks for them and so its organization tells of them; the event has a kind and a body.
+    let named = everything_in(&world.place)
         .await
-        .matches("\"lead.captured\",\"timestamp\"")
+        .matches("lead.captured")
         .count();
-    let other = everything_in(&world.place)
-        .await
-        .matches("\"type\":\"lead.captured\"")
-        .count();
-    assert_eq!(
-        events.max(other),
-        1,
-        "an address that is known is no new lead"
-    );
+    assert_eq!(named, 4, "an address that is known is no new lead");
     let elsewhere = world.chatbot("Other").await?;
     let unknown = store
         .record_contact(&elsewhere, session.id, contact(Some("K"), None, None)?)

@@ -18,6 +18,7 @@ export type Providers = Schemas['ProvidersReply'];
 export type ProviderTest = Schemas['ProviderTestReply'];
 export type Models = Schemas['ModelsReply'];
 export type Tool = Schemas['Tool'];
+export type ToolServer = Schemas['ToolServer'];
 export type ToolDraft = Schemas['ToolDraft'];
 export type ToolTrial = Schemas['ToolTrialReply'];
 export type Usage = Schemas['UsageReply'];

@@ -1493,6 +1493,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/tool-servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get MCP servers */
+        get: operations["getToolServers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/tool-servers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set MCP server
+         * @description Asks the server what it offers, and stores it under this name: 1 to 64 lower-case letters, digits and `_`; 20 servers
+         *     at most. What it offers later is not told to models before it is set again. 502 where it cannot be asked.
+         */
+        put: operations["setToolServer"];
+        post?: never;
+        /**
+         * Delete MCP server
+         * @description Chatbots that chose tools of its go on without them.
+         */
+        delete: operations["deleteToolServer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/tools": {
         parameters: {
             query?: never;
@@ -4600,6 +4642,23 @@ export interface components {
          * @enum {string}
          */
         SenderType: "user" | "bot" | "agent";
+        /** @description A tool that a server offers. */
+        ServedToolBody: {
+            /** @description Whether the visitor must confirm a call before it is made. */
+            confirm: boolean;
+            /** @description What models are told of it, in the server's words. */
+            description: string;
+            /** @description What chatbots choose it by, `SERVER/TOOL`. */
+            id: string;
+            /** @description The server's name for it. */
+            name: string;
+            /** @description Its arguments, as a JSON Schema of an object. */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** @description What people are shown for it. */
+            title: string;
+        };
         /** @description A session with its last message as `L`: text where one session is asked for, an object in lists. */
         SessionBody: {
             /** @description Whether it goes on. */
@@ -5195,6 +5254,50 @@ export interface components {
         /** @description `{"data": …}`. */
         ToolReply: {
             data: components["schemas"]["Tool"];
+        };
+        /** @description An MCP server: never the values of its headers. */
+        ToolServer: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description The names of the headers that are sent to it. */
+            headers: string[];
+            /** @description What its tools are chosen by. */
+            name: string;
+            /** @description What it offered when it was set, 100 tools at most. */
+            tools: components["schemas"]["ServedToolBody"][];
+            /** @description Tools that are called without asking the visitor. */
+            unconfirmed: string[];
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Where it answers. */
+            url: string;
+        };
+        /** @description A server, whole. */
+        ToolServerInput: {
+            /**
+             * @description What is sent with each request, such as `{"authorization": "Bearer …"}`; 10 at most. Values are stored encrypted
+             *     and never given back: null stands for the one that there is. Not given, the headers stay as they are, while the
+             *     server is at the same host.
+             */
+            headers?: {
+                [key: string]: string | null;
+            } | null;
+            /**
+             * @description Names of tools that are called without asking the visitor, since they change nothing. All others are confirmed
+             *     first, whatever the server says of them.
+             */
+            unconfirmed?: string[];
+            /** @description Its address (streamable HTTP), such as `https://tools.example.com/mcp`; which hosts are taken is as for actions. */
+            url: string;
+        };
+        /** @description `{"data": …}`. */
+        ToolServerReply: {
+            data: components["schemas"]["ToolServer"];
+        };
+        /** @description `{"data": […]}`. */
+        ToolServersReply: {
+            /** @description By name. */
+            data: components["schemas"]["ToolServer"][];
         };
         /** @description What an action is tried with. */
         ToolTrialInput: {
@@ -10602,6 +10705,151 @@ export interface operations {
                 };
             };
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getToolServers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolServersReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setToolServer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToolServerInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolServerReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteToolServer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
