@@ -20,6 +20,7 @@ pub mod provider;
 pub mod secret;
 pub mod session;
 pub mod source;
+pub mod tool;
 pub mod webhook;
 
 pub use clock::{Clock, Timestamp};

@@ -11,6 +11,7 @@ use crate::chatbot::at_most;
 use crate::error::{Error, Result};
 use crate::knowledge::{Item, words};
 use crate::session::{Feedback, Message, Session, SessionRating};
+use crate::tool;
 use crate::{
     ChatbotId, DeliveryId, MessageId, Secret, SessionId, Timestamp, WebhookEventId, WebhookId,
 };
@@ -301,6 +302,9 @@ pub fn body(kind: &str, at: Timestamp, data: &Value) -> String {
 
 /// The `data` of `message.created`.
 pub fn message_data(chatbot: ChatbotId, message: &Message) -> Value {
+    // On the wire they stand beside the metadata.
+    let mut metadata = message.metadata.clone();
+    let (calls, results) = (metadata.remove(tool::CALLS), metadata.remove(tool::RESULTS));
     json!({
         "chatbot_id": chatbot,
         "session_id": message.session_id,
@@ -309,7 +313,9 @@ pub fn message_data(chatbot: ChatbotId, message: &Message) -> Value {
             "sender_type": message.sender_type,
             "content": message.content,
             "attachments": message.attachments,
-            "metadata": message.metadata,
+            "metadata": metadata,
+            "tool_calls": calls,
+            "tool_results": results,
             "model": message.model,
             "provider": message.provider,
             "tokens_used": message.tokens_used,

@@ -4,11 +4,14 @@
 //! cancels the model call, and the turn is finished in the store all the same. A turn ends in
 //! exactly one [`TurnEvent::Done`], [`TurnEvent::Failed`] or [`TurnEvent::HandedOver`].
 //!
-//! What is looked up is decided by `followup`, who answers by `answering`; `marks` takes out of a model's words which
+//! What is looked up is decided by `followup`, who answers by `answering`, what a model calls is made by `calling`, and
+//! what waits for the visitor by `confirming`; `marks` takes out of a model's words which
 //! passages they rest on, and `draft` keeps how it all came about.
 
 mod answering;
 mod budget;
+mod calling;
+mod confirming;
 mod draft;
 mod followup;
 mod leaning;
@@ -24,6 +27,7 @@ use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::session::{AnswerFacts, CitedSource, Message, SenderType, Session};
+use okra_domain::tool::{CalledTool, ToolOutcome};
 use okra_domain::{Error, ErrorKind, MessageId};
 use okra_store::sessions::{Earlier, OpenTurn, SessionKey, UserMessage};
 use tokio::sync::mpsc;
@@ -33,6 +37,7 @@ pub(crate) use leaning::telling;
 pub(crate) use memory::Memories;
 
 pub use budget::TURN_TIMEOUT;
+pub use calling::TOOL_LOOP;
 pub use draft::{hosts_in, used_sources};
 
 use crate::Engine;
@@ -54,16 +59,31 @@ pub struct TurnRequest {
     pub earlier: Vec<(SenderType, String)>,
     /// Whether `earlier` is the history, whatever the session holds.
     pub own_history: bool,
+    /// The call that the visitor confirms by this message.
+    pub confirms: Option<Confirms>,
+}
+
+/// A call that waits for the visitor, in an answer of the same session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirms {
+    /// The answer.
+    pub answer: MessageId,
+    /// The call's id in it.
+    pub call: String,
 }
 
 /// What happens in a turn, in order.
 #[derive(Debug)]
 pub enum TurnEvent {
-    /// The passages that the answer is given. At most once, before any text; which of them it rests on is known at
-    /// its end ([`used_sources`]).
+    /// The passages that the answer is given, before any text; again, with all of them, where a tool found more.
+    /// Which of them it rests on is known at its end ([`used_sources`]).
     Sources(Vec<CitedSource>),
     /// More of the answer.
     Delta(String),
+    /// A tool was called.
+    ToolCall(CalledTool),
+    /// What came of a call.
+    ToolResult(ToolOutcome),
     /// The stored answer; the last event.
     Done(Box<Message>),
     /// Why there is no whole answer; the last event.
@@ -76,7 +96,7 @@ pub enum TurnEvent {
 impl TurnEvent {
     /// Whether none follows it.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Sources(_) | Self::Delta(_))
+        matches!(self, Self::Done(_) | Self::Failed(_) | Self::HandedOver)
     }
 }
 
@@ -132,7 +152,7 @@ impl Turn {
         while let Some(event) = self.next().await {
             match event {
                 TurnEvent::Sources(given) => sources = given,
-                TurnEvent::Delta(_) => {}
+                TurnEvent::Delta(_) | TurnEvent::ToolCall(_) | TurnEvent::ToolResult(_) => {}
                 TurnEvent::Done(message) => {
                     let used = used_sources(&message, &sources);
                     return Ok(Some((*message, used)));
@@ -160,6 +180,8 @@ struct Running {
     images_sent: usize,
     history: Vec<Said>,
     answer_id: MessageId,
+    /// The call that the visitor confirmed by the question.
+    confirmed: Option<CalledTool>,
     /// What tells others' words from instructions in the turn's prompts.
     fence: Fence,
     open: OpenTurn,
@@ -195,9 +217,18 @@ impl Engine {
         };
         let store = &self.parts.store;
         let heard = self.hear_takeovers().await?;
-        let open = store
-            .open_turn(chatbot, &request.session, request.message, history)
-            .await?;
+        let (open, confirmed) = match &request.confirms {
+            None => {
+                let (key, said) = (&request.session, request.message);
+                (store.open_turn(chatbot, key, said, history).await?, None)
+            }
+            Some(confirms) => {
+                let (key, said) = (&request.session, request.message);
+                let opened = self.open_confirming(chatbot, key, said, (confirms, history));
+                let (open, call) = opened.await?;
+                (open, Some(call))
+            }
+        };
         let held = self.hold(chatbot, &open.session, heard).await?;
         if open.session.is_human_mode {
             held.cut_off().cancel();
@@ -219,6 +250,7 @@ impl Engine {
             images_sent,
             history: history_of(&open, request.earlier, sees),
             answer_id,
+            confirmed,
             fence: Fence::new(),
             open,
             started: Instant::now(),

@@ -8,6 +8,7 @@
 //! Whatever fails is a [`FetchError`] with a sentence a person understands.
 
 mod address;
+mod call;
 mod error;
 mod gateway;
 mod guard;
@@ -27,6 +28,7 @@ use url::Url;
 
 use address::Openings;
 pub use address::is_public;
+pub(crate) use call::{Call, secret_headers};
 pub use error::{FetchError, FetchErrorKind};
 pub(crate) use gateway::Gateway;
 use guard::Guard;

@@ -28,6 +28,7 @@ mod retrieve;
 pub mod sources;
 mod summary;
 mod tokens;
+pub mod tools;
 pub mod upload;
 pub mod webhooks;
 pub mod worker;
@@ -89,6 +90,11 @@ pub struct Options {
     pub answer_tokens: Option<u32>,
     /// How long a turn may take, from the stored question to the end of its answer.
     pub turn_time: Duration,
+    /// How long one call of a tool may take.
+    pub tool_time: Duration,
+    /// The hosts that tools may call, as in `shop.example` or `*.shop.example`; where empty, all that the fetcher
+    /// reaches.
+    pub tool_hosts: Vec<String>,
     /// Memory that search indexes may take together, in bytes. One index is always kept.
     pub index_cache_bytes: usize,
     /// Where large indexes are kept between starts; `None` keeps all in memory.
@@ -108,6 +114,8 @@ impl Default for Options {
             prompt_tokens: 8_000,
             answer_tokens: None,
             turn_time: Duration::from_secs(180),
+            tool_time: Duration::from_secs(15),
+            tool_hosts: Vec::new(),
             index_cache_bytes: 512 * 1024 * 1024,
             index_folder: None,
             reading: Reading::default(),

@@ -67,6 +67,7 @@ struct Written {
     max_prompt_tokens: usize,
     max_answer_tokens: u32,
     max_turn_seconds: usize,
+    max_tool_seconds: usize,
     embedder: String,
     embedding_model: String,
     embedding_base_url: String,
@@ -93,6 +94,7 @@ struct Written {
     abandon_seconds: u64,
     provider_allow: Vec<String>,
     fetch_allow: Vec<String>,
+    tool_hosts: Vec<String>,
     fetch_max_mb: usize,
     fetch_timeout_seconds: u64,
     chromium: String,
@@ -132,6 +134,8 @@ pub struct Config {
     pub max_answer_tokens: Option<u32>,
     /// How long a turn may take.
     pub turn_time: Duration,
+    /// How long one call of a tool may take.
+    pub tool_time: Duration,
     /// Who embeds for whoever has not chosen.
     pub embedding: Embedding,
     /// The folder of sentence transformers.
@@ -164,6 +168,8 @@ pub struct Config {
     pub provider_allow: Vec<String>,
     /// What may be fetched, though private.
     pub fetch_allow: Vec<String>,
+    /// The hosts that tools may call; all that are reached where empty.
+    pub tool_hosts: Vec<String>,
     /// Size of a fetched page at most, in bytes.
     pub fetch_max_bytes: usize,
     /// How long a fetch may take.
@@ -299,6 +305,11 @@ impl Config {
                 1,
                 "max_turn_seconds",
             )? as u64),
+            tool_time: Duration::from_secs(at_least(
+                written.max_tool_seconds,
+                1,
+                "max_tool_seconds",
+            )? as u64),
             max_answer_tokens: Some(written.max_answer_tokens).filter(|tokens| *tokens > 0),
             index_cache_bytes: written.index_cache_mb.saturating_mul(1024 * 1024),
             max_upload_bytes: written.max_upload_mb.saturating_mul(1024 * 1024),
@@ -321,6 +332,7 @@ impl Config {
             abandon_after: Duration::from_secs(written.abandon_seconds),
             provider_allow: written.provider_allow,
             fetch_allow: written.fetch_allow,
+            tool_hosts: written.tool_hosts,
             fetch_max_bytes: written.fetch_max_mb.saturating_mul(1024 * 1024),
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
             chromium: text(&written.chromium).map(PathBuf::from),

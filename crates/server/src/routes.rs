@@ -26,6 +26,7 @@ mod providers;
 mod reranker;
 mod retrieval;
 mod sources;
+mod tools;
 mod usage;
 mod visitors;
 mod webhooks;
@@ -66,6 +67,7 @@ use crate::telemetry;
         (name = "Conversations", description = "Ask a chatbot, and read what was said."),
         (name = "OpenAI", description = "What OpenAI's clients call, with a chatbot's slug as the model."),
         (name = "Organization", description = "Its people and keys, what goes on, and how it stands."),
+        (name = "Tools", description = "What chatbots may call: requests to systems of your own, and the tools of MCP servers."),
         (name = "Webhooks", description = "Have what happens sent to addresses of your own, signed as Standard Webhooks has it."),
         (name = "Accounts", description = "What Okra's own pages call: signing in, links, passwords."),
     ),
@@ -163,6 +165,12 @@ fn external() -> OpenApiRouter<App> {
         .routes(routes!(embedders::show, embedders::set, embedders::delete))
         .routes(routes!(embedders::list))
         .routes(routes!(usage::show))
+        .routes(routes!(tools::list))
+        .routes(routes!(tools::show, tools::set, tools::delete))
+        .routes(routes!(tools::test))
+        .routes(routes!(tools::drafts))
+        .routes(routes!(tools::servers::list))
+        .routes(routes!(tools::servers::set, tools::servers::delete))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
         .routes(routes!(webhooks::rotate))

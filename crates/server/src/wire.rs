@@ -12,6 +12,7 @@ use okra_domain::page::Pagination;
 use okra_domain::session::{
     Attachment, CitedSource, LastMessage, Message, SenderType, Session, SessionState,
 };
+use okra_domain::tool::{self, CalledTool, ToolOutcome};
 use okra_domain::{ItemId, Timestamp};
 use okra_engine::Scores;
 use serde::Serialize;
@@ -425,10 +426,11 @@ pub struct MessageBody {
     pub session_token: Option<Value>,
     /// Tokens read and written by the model.
     pub tokens_used: i64,
-    /// Always null until tools exist.
-    pub tool_calls: Option<Value>,
-    /// Always null until tools exist.
-    pub tool_results: Option<Value>,
+    /// The tools that were called, in their order; null where none were.
+    pub tool_calls: Option<Vec<CalledTool>>,
+    /// What came of the calls, in the order in which they ended; of one that waits for the visitor there is none. Null
+    /// where nothing was called.
+    pub tool_results: Option<Vec<ToolOutcome>>,
 }
 
 impl From<Message> for MessageBody {
@@ -437,6 +439,11 @@ impl From<Message> for MessageBody {
             let metadata = &mut message.metadata;
             metadata.insert("feedback".to_owned(), serde_json::json!(feedback));
         }
+        let called = message.metadata.contains_key(tool::CALLS);
+        let calls = called.then(|| tool::calls_in(&message.metadata));
+        let results = called.then(|| tool::results_in(&message.metadata));
+        message.metadata.remove(tool::CALLS);
+        message.metadata.remove(tool::RESULTS);
         Self {
             attachments: message.attachments,
             content: message.content,
@@ -450,8 +457,8 @@ impl From<Message> for MessageBody {
             session_id: message.session_id.0,
             session_token: None,
             tokens_used: message.tokens_used,
-            tool_calls: None,
-            tool_results: None,
+            tool_calls: calls,
+            tool_results: results,
         }
     }
 }

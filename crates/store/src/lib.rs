@@ -7,6 +7,7 @@
 //! [`Chatbot`]: okra_domain::chatbot::Chatbot
 
 mod accounts;
+mod actions;
 pub mod attachments;
 pub mod blobs;
 pub mod buckets;
@@ -31,6 +32,7 @@ pub mod sessions;
 pub mod sources;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tool_servers;
 pub mod usage;
 pub mod webhooks;
 

@@ -158,6 +158,16 @@ impl Spot {
         Self(format!("webhook {} to {url}", id.0))
     }
 
+    /// Headers that an organization's action of this name sends to this host.
+    pub fn action(id: OrganizationId, name: &str, origin: &str) -> Self {
+        Self(format!("action {} {name} to {origin}", id.0))
+    }
+
+    /// Headers that an organization sends to its tool server of this name at this address.
+    pub fn tool_server(id: OrganizationId, name: &str, url: &str) -> Self {
+        Self(format!("tool server {} {name} at {url}", id.0))
+    }
+
     /// A secret of the server's, by its name.
     pub fn server(name: &str) -> Self {
         Self(format!("server {name}"))

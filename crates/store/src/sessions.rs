@@ -6,7 +6,7 @@ macro_rules! session_columns {
     () => {
         "id, chatbot_id, platform, visitor, is_human_mode, state, metadata, last_message_id, \
          last_message_content, last_message_sender, created_at, updated_at, assignee_id, takeovers, \
-         agents_read_at, visitor_read_at"
+         agents_read_at, visitor_read_at, contact"
     };
 }
 
@@ -20,6 +20,7 @@ macro_rules! select_messages {
     };
 }
 
+mod contacts;
 mod handling;
 mod inbox;
 mod listing;
@@ -34,6 +35,7 @@ use okra_domain::error::Result;
 use okra_domain::session::{
     AnswerFacts, Attachment, Feedback, LastMessage, Message, SenderType, Session, SessionState,
 };
+use okra_domain::tool::Contact;
 use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, PersonId, SessionId};
 use serde_json::{Map, Value};
 
@@ -108,6 +110,29 @@ impl Store {
         said: UserMessage,
         history: u32,
     ) -> Result<OpenTurn> {
+        self.open_session(chatbot, key, said, (history, false))
+            .await
+    }
+
+    /// The same for a message that may be said once: where one of its id is stored already, nothing is, and it fails
+    /// as a conflict (`already_confirmed`).
+    pub async fn open_turn_once(
+        &self,
+        chatbot: &Chatbot,
+        key: &SessionKey,
+        said: UserMessage,
+        history: u32,
+    ) -> Result<OpenTurn> {
+        self.open_session(chatbot, key, said, (history, true)).await
+    }
+
+    async fn open_session(
+        &self,
+        chatbot: &Chatbot,
+        key: &SessionKey,
+        said: UserMessage,
+        (history, once): (u32, bool),
+    ) -> Result<OpenTurn> {
         let now = self.clock.now();
         let message = Message {
             id: said.id.unwrap_or_else(MessageId::new),
@@ -127,6 +152,7 @@ impl Store {
             key: key.clone(),
             message,
             history,
+            once,
         };
         let opened = self.turns.write(&self.db, write).await?;
         let opened =
@@ -212,6 +238,10 @@ fn read_session(row: &Row) -> Result<Session> {
         }),
         None => None,
     };
+    let mut metadata = row.json("metadata")?;
+    if let Some(contact) = row.optional_json::<Contact>("contact")? {
+        contact.told_in(&mut metadata);
+    }
     Ok(Session {
         id: SessionId(row.get("id")?),
         chatbot_id: ChatbotId(row.get("chatbot_id")?),
@@ -223,7 +253,7 @@ fn read_session(row: &Row) -> Result<Session> {
         takeovers: row.get("takeovers")?,
         agents_read_at: row.optional_time("agents_read_at")?,
         visitor_read_at: row.optional_time("visitor_read_at")?,
-        metadata: row.json("metadata")?,
+        metadata,
         last_message,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,

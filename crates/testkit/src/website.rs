@@ -49,6 +49,20 @@ struct Shared {
     pages: Mutex<HashMap<String, Page>>,
     others: Mutex<Option<Others>>,
     requests: Mutex<Vec<(String, HeaderMap)>>,
+    calls: Mutex<Vec<SentTo>>,
+}
+
+/// A request as it came, whole.
+#[derive(Debug, Clone)]
+pub struct SentTo {
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body as text.
+    pub body: String,
 }
 
 impl MockSite {
@@ -107,6 +121,11 @@ impl MockSite {
     pub fn asked(&self, path: &str) -> usize {
         let requests = lock(&self.shared.requests);
         requests.iter().filter(|(asked, _)| asked == path).count()
+    }
+
+    /// What came so far, whole.
+    pub fn calls(&self) -> Vec<SentTo> {
+        lock(&self.shared.calls).clone()
     }
 
     /// The paths asked for so far, with the headers sent.
@@ -233,6 +252,16 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         page = make(&path);
     }
     let headers = request.headers().clone();
+    let method = request.method().to_string();
+    // Nothing that a test sends is longer.
+    let body = axum::body::to_bytes(request.into_body(), 1024 * 1024).await;
+    let sent = SentTo {
+        method,
+        path: path.clone(),
+        headers: headers.clone(),
+        body: String::from_utf8_lossy(&body.unwrap_or_default()).into_owned(),
+    };
+    lock(&shared.calls).push(sent);
     let page = match page {
         Some(page) if page.is_known_to(&headers) => Page::html("").with_status(304),
         Some(page) => page,

@@ -39,6 +39,7 @@ export const PATHS = {
   providers: '/settings/providers',
   webhooks: '/settings/webhooks',
   webhook: '/settings/webhooks/:webhook',
+  tools: '/settings/tools',
   usage: '/settings/usage',
 } as const;
 
@@ -99,12 +100,13 @@ export const PAGES: Partial<Record<PageName, Page>> = {
   providers: { file: 'settings/Providers', frame: 'settings', least: 'admin' },
   webhooks: { file: 'webhooks/Webhooks', frame: 'settings', least: 'admin' },
   webhook: { file: 'webhooks/Webhook', frame: 'settings', least: 'admin' },
+  tools: { file: 'tools/Tools', frame: 'settings', least: 'admin' },
   usage: { file: 'settings/Usage', frame: 'settings' },
 };
 
 /** The tabs of a chatbot and of the settings, in their order. */
 export const CHATBOT_TABS = ['knowledge', 'gaps', 'evals', 'playground', 'behaviour', 'search', 'appearance', 'voice', 'deploy', 'conversations'] as const;
-export const SETTINGS_TABS = ['organization', 'people', 'keys', 'webhooks', 'providers', 'usage'] as const;
+export const SETTINGS_TABS = ['organization', 'people', 'keys', 'tools', 'webhooks', 'providers', 'usage'] as const;
 
 // Each file says for itself which properties it takes: a chatbot's pages take one more than the others.
 type Loader = () => Promise<{ default: Component<any> }>;

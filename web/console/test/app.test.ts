@@ -90,8 +90,8 @@ test('a wrong password says so and leads nowhere', async () => {
 });
 
 test.each<[Role, string, string[]]>([
-  ['owner', 'API keys', ['Organization', 'People', 'API keys', 'Webhooks', 'Model providers', 'Usage and health']],
-  ['admin', 'API keys', ['Organization', 'People', 'API keys', 'Webhooks', 'Model providers', 'Usage and health']],
+  ['owner', 'API keys', ['Organization', 'People', 'API keys', 'Tools', 'Webhooks', 'Model providers', 'Usage and health']],
+  ['admin', 'API keys', ['Organization', 'People', 'API keys', 'Tools', 'Webhooks', 'Model providers', 'Usage and health']],
   ['agent', 'This page is not for your role', []],
   ['viewer', 'This page is not for your role', []],
 ])('%s who opens the keys sees “%s”', async (role, title, expected) => {

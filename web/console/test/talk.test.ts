@@ -114,3 +114,19 @@ test('times add up and are written shortly', () => {
   expect(spent({ retrieval: 10, first_text: null, total: 30 })).toEqual({ retrieval: 10, waiting: 20, writing: 0 });
   expect([seconds(8.24), seconds(412.6), seconds(1240)]).toEqual(['8.2ms', '413ms', '1.24s']);
 });
+
+test('a call that waits is confirmed by a message that names it', async () => {
+  const call = { id: 'call_1', name: 'cancel_order', title: 'Cancel', arguments: { order_id: '7' }, state: 'awaiting_confirmation' };
+  const result = { tool_call_id: 'call_1', name: 'cancel_order', content: 'done', failed: false, milliseconds: 3 };
+  const { ask, asked } = server(
+    BEGIN + event('tool_call', call) + DONE,
+    BEGIN + event('tool_call', { ...call, state: 'called' }) + event('tool_result', result) + DONE,
+  );
+  const talk = new Talk(ask);
+  await talk.ask('Cancel order 7');
+  expect(talk.waiting).toEqual(call);
+  await talk.confirm('Yes');
+  expect(asked[1]).toMatchObject({ session_id: 's1', confirm: { message_id: 'm1', call_id: 'call_1' } });
+  expect(talk.turns[1]).toMatchObject({ calls: [{ state: 'called' }], results: [result] });
+  expect(talk.waiting).toBeUndefined();
+});

@@ -9,6 +9,7 @@ use super::answering::Answering;
 use super::{OfficeHours, at_most};
 use crate::error::{Error, Result};
 use crate::models::parse_fallback;
+use crate::tool::check_chosen;
 
 /// How the chatbot speaks. `style` and `tone` reach the prompt; other entries are kept as given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -58,8 +59,12 @@ pub struct Settings {
     /// When people answer; left out where no hours are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub office_hours: Option<OfficeHours>,
-    /// Let the chatbot use tools.
+    /// Let the chatbot use its tools.
     pub is_tool_enabled: bool,
+    /// The names of its tools: `search_knowledge`, `ask_for_person`, `record_contact`, and those of the organization's
+    /// own; 32 at most. Absent while there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
     /// The model that writes the answers: a provider and its name for the model, as in
     /// `anthropic/claude-sonnet-4-5`, or the name alone, which is then the default provider's.
     pub model: String,
@@ -85,6 +90,7 @@ impl Default for Settings {
             is_rating_enabled: false,
             office_hours: None,
             is_tool_enabled: true,
+            tools: Vec::new(),
             model: "gpt-4o-mini".to_owned(),
             fallback_model: None,
             prompt: String::new(),
@@ -108,6 +114,7 @@ impl Settings {
         }
         parse_fallback("settings.fallbackModel", self.fallback_model.clone())?;
         self.answering.check()?;
+        check_chosen("settings.tools", &self.tools)?;
         self.snippet.check("settings.snippet.")
     }
 }

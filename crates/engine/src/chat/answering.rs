@@ -1,20 +1,23 @@
 //! Who answers, and from what: passages are looked up, and then a pair is given word for word, the model writes, the
 //! best passage's sentences are taken, or it is said that there is no answer.
 
-use okra_ai::chat::{ChatDelta, ChatRequest};
+use okra_ai::chat::{ChatDelta, ChatRequest, ChatStream, ToolCall};
 use okra_domain::error::Result;
+use okra_domain::tool::CalledTool;
 use okra_domain::{Error, ErrorKind};
 use okra_search::language_of;
 
+use super::calling::{Begun, Room};
 use super::draft::Draft;
 use super::followup::{self, Lookup};
 use super::marks::Marks;
 use super::used::cited;
 use super::{Running, TurnEvent, budget, provider_error, refusal, storable};
 use crate::extractive::{self, Kind};
-use crate::prompt::{self, Asked};
+use crate::prompt::{self, Asked, Done};
 use crate::providers::First;
 use crate::retrieve::Passage;
+use crate::tools::Tools;
 use crate::{Engine, Fallback};
 
 /// The lowest similarity of a passage that a model is given.
@@ -35,6 +38,9 @@ impl Engine {
                  another server, or OKRA_LLM_FALLBACK=extractive.",
             ));
         }
+        if let Some(call) = &turn.confirmed {
+            return self.answer_confirmed(turn, first, call, draft).await;
+        }
         let passages = self.look_up(turn, first.as_ref(), draft).await?;
         draft.retrieval = turn.started.elapsed();
         let grounded = passages.iter().any(|passage| passage.answers);
@@ -51,7 +57,17 @@ impl Engine {
                     turn.answer_from(pair, text, "qna", draft).await;
                     Ok(())
                 }
-                None => self.ask_model(turn, first, passages, draft).await,
+                None => {
+                    let tools = self.tools_of(&turn.chatbot).await?;
+                    let asking = Asking {
+                        first,
+                        passages,
+                        room: self.room_for(turn, &tools),
+                        tools,
+                        done: None,
+                    };
+                    self.ask_model(turn, asking, draft).await
+                }
             },
             None => {
                 let verbatim = answering.verbatim.unwrap_or(true);
@@ -117,15 +133,49 @@ impl Engine {
         }
     }
 
-    async fn ask_model(
+    /// Carries out what the visitor confirmed, and has the model tell what came of it.
+    async fn answer_confirmed(
         &self,
         turn: &Running,
-        first: First,
-        passages: Vec<Passage>,
+        first: Option<First>,
+        call: &CalledTool,
         draft: &mut Draft,
     ) -> Result<()> {
+        let Some(first) = first else {
+            let message = "No model provider is configured any more, so nothing was done.";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        };
+        let tools = self.tools_of(&turn.chatbot).await?;
+        let mut room = self.room_for(turn, &tools);
+        let made = self.make_confirmed(turn, call, (&tools, &mut room), draft);
+        let (result, failed) = made.await;
+        let asking = Asking {
+            first,
+            passages: Vec::new(),
+            room,
+            tools,
+            done: Some((call.title.clone(), result, failed)),
+        };
+        self.ask_model(turn, asking, draft).await
+    }
+
+    /// The share of a prompt that is kept for what tools give: a third.
+    fn room_for(&self, turn: &Running, tools: &Tools) -> Room {
+        let models = [turn.chatbot.settings.model.as_str()];
+        let budget = budget::of_prompt(&self.parts.options, &turn.chatbot, &models);
+        Room::of(if tools.is_empty() { 0 } else { budget / 3 })
+    }
+
+    async fn ask_model(&self, turn: &Running, asking: Asking, draft: &mut Draft) -> Result<()> {
         let options = &self.parts.options;
         let chatbot = &turn.chatbot;
+        let Asking {
+            first,
+            passages,
+            tools,
+            room,
+            done,
+        } = asking;
         draft.answered_by = Some("model");
         draft.model = Some(chatbot.settings.model.clone());
         draft.provider = first.as_ref().ok().map(|it| it.provider.clone());
@@ -134,14 +184,24 @@ impl Engine {
         let models: Vec<&str> = models.into_iter().flatten().collect();
         let (memory, history) = self.memories.of(turn.open.session.id, &turn.history);
         draft.tokens += memory.as_ref().map_or(0, |it| it.take_tokens());
+        let budget = budget::of_prompt(options, chatbot, &models);
         let prompt = prompt::build(&Asked {
             chatbot,
             passages: &passages,
             history,
             summary: memory.as_ref().and_then(|it| it.text()),
             question: &turn.question,
-            budget: budget::of_prompt(options, chatbot, &models),
+            budget: match tools.is_empty() {
+                true => budget,
+                false => (budget - budget / 3).saturating_sub(tools.tokens()),
+            },
             fence: &turn.fence,
+            tools: !tools.is_empty(),
+            done: done.as_ref().map(|(title, result, failed)| Done {
+                title,
+                result,
+                failed: *failed,
+            }),
         });
         let given = passages.iter().take(prompt.numbers.len());
         let sources = given.clone().map(Passage::cited).collect();
@@ -157,8 +217,11 @@ impl Engine {
         let request = ChatRequest {
             messages,
             max_output_tokens: budget::of_answer(options, chatbot),
+            tools: tools.told(),
             ..ChatRequest::default()
         };
+        // Only where the model may come back to it.
+        let kept = (!tools.is_empty()).then(|| request.clone());
         let begun = self.begin_answer(chatbot, first, request).await;
         let begun = begun.map_err(provider_error)?;
         draft.provider = Some(begun.provider);
@@ -167,28 +230,29 @@ impl Engine {
         if !begun.sees {
             draft.images_seen = 0;
         }
-        let mut stream = begun.stream;
-        while let Some(delta) = stream.next().await {
-            match delta.map_err(provider_error)? {
-                ChatDelta::Text(text) => {
-                    let text = draft.marks.push(&storable(text));
-                    turn.say(text, draft).await;
-                }
-                // None was offered; a model that calls one all the same is not heard.
-                ChatDelta::ToolCall(_) => {}
-                ChatDelta::Done { usage, model, .. } => {
-                    draft.tokens += i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
-                    draft.written = i64::from(usage.output_tokens);
-                    draft.model = model.map(storable).or(draft.model.take());
-                    return turn.end_of_model(draft).await;
-                }
-            }
+        let calls = turn.listen(begun.stream, draft).await?;
+        if let (Some(request), false) = (kept, calls.is_empty()) {
+            let begun = Begun {
+                tools: &tools,
+                room,
+                again: begun.again,
+                request,
+                calls,
+            };
+            self.go_on(turn, begun, draft).await?;
         }
-        Err(Error::new(
-            ErrorKind::Provider,
-            "The model provider's answer broke off.",
-        ))
+        turn.end_of_model(draft).await
     }
+}
+
+/// What a model is asked with.
+struct Asking {
+    first: First,
+    passages: Vec<Passage>,
+    tools: Tools,
+    room: Room,
+    /// What was carried out before: what people are shown for it, what came of it, and whether it failed.
+    done: Option<(String, String, bool)>,
 }
 
 /// The pair that is given word for word in place of the model's answer, where the chatbot wants that. Not in a language
@@ -206,6 +270,34 @@ fn verbatim<'a>(turn: &Running, passages: &'a [Passage]) -> Option<&'a Passage> 
 }
 
 impl Running {
+    /// Passes on what the model writes, up to its end; gives the tools that it called.
+    pub(super) async fn listen(
+        &self,
+        mut stream: ChatStream,
+        draft: &mut Draft,
+    ) -> Result<Vec<ToolCall>> {
+        let mut calls = Vec::new();
+        while let Some(delta) = stream.next().await {
+            match delta.map_err(provider_error)? {
+                ChatDelta::Text(text) => {
+                    let text = draft.marks.push(&storable(text));
+                    self.say(text, draft).await;
+                }
+                ChatDelta::ToolCall(call) => calls.push(call),
+                ChatDelta::Done { usage, model, .. } => {
+                    draft.tokens += i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
+                    draft.written += i64::from(usage.output_tokens);
+                    draft.model = model.map(storable).or(draft.model.take());
+                    return Ok(calls);
+                }
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Provider,
+            "The model provider's answer broke off.",
+        ))
+    }
+
     /// Sends more of the answer.
     async fn say(&self, text: String, draft: &mut Draft) {
         if text.is_empty() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use okra_domain::Error;
 use okra_domain::ErrorKind;
 use okra_domain::session::{CitedSource, Message, Outcome};
+use okra_domain::tool::{self, CallState, CalledTool, ToolOutcome};
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
@@ -41,6 +42,13 @@ pub(super) struct Draft {
     pub(super) images_seen: usize,
     /// The model that failed before another took its place.
     pub(super) instead_of: Option<Failed>,
+    /// The tools that were called, and what came of it.
+    pub(super) tool_calls: Vec<CalledTool>,
+    pub(super) tool_results: Vec<ToolOutcome>,
+    /// Whether a tool gave something to answer with.
+    pub(super) served: bool,
+    /// Whether a tool had the visitor offered a person.
+    pub(super) offers_person: bool,
 }
 
 impl Draft {
@@ -57,7 +65,11 @@ impl Draft {
 
     /// How well the question was served, where that can be told.
     pub(super) fn outcome(&self, error: Option<&Error>) -> Option<Outcome> {
-        match (error, self.grounded) {
+        let grounded = match self.served {
+            true => Some(true),
+            false => self.grounded,
+        };
+        match (error, grounded) {
             (Some(_), _) => Some(Outcome::Failed),
             // The passages looked likely, and the model found no answer in them.
             (None, Some(true)) if self.marks.declined() => Some(Outcome::Unanswered),
@@ -65,6 +77,12 @@ impl Draft {
             (None, Some(false)) => Some(Outcome::Unanswered),
             (None, None) => None,
         }
+    }
+
+    /// Whether a call waits for the visitor.
+    pub(super) fn is_waiting(&self) -> bool {
+        let waits = |call: &CalledTool| call.state == CallState::AwaitingConfirmation;
+        self.tool_calls.iter().any(waits)
     }
 
     /// Whether the answer is that there is none.
@@ -108,8 +126,12 @@ impl Draft {
             "total": millis(turn.started.elapsed()),
         });
         keep("timings_ms", timings);
-        if error.is_none() && self.refuses() {
+        if error.is_none() && (self.refuses() || self.offers_person) {
             keep("offer_person", json!(true));
+        }
+        if !self.tool_calls.is_empty() {
+            keep(tool::CALLS, json!(self.tool_calls));
+            keep(tool::RESULTS, json!(self.tool_results));
         }
         if let Some(looked_up) = &self.looked_up {
             keep("looked_up", json!(looked_up));

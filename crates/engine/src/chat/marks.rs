@@ -78,6 +78,21 @@ impl Marks {
         self.take(false)
     }
 
+    /// The model goes on in a new paragraph, after it was given the results of its calls: what it said of questions to
+    /// ask next, or of there being no answer, was too early.
+    pub(super) fn go_on(&mut self, said_something: bool) {
+        self.proposed = None;
+        self.declined = false;
+        if said_something {
+            self.held.push_str("\n\n");
+        }
+    }
+
+    /// Passages have been added: these are the numbers of all.
+    pub(super) fn also(&mut self, numbers: &[u32]) {
+        self.numbers = numbers.to_vec();
+    }
+
     /// The end of the answer; gives what was still held.
     pub(super) fn end(&mut self) -> String {
         let mut rest = self.take(true);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub(crate) struct Fence(String);
 
 /// Names of our elements, without their endings.
-const NAMES: &[&str] = &["passage", "conversation", "question", "summary"];
+const NAMES: &[&str] = &["passage", "conversation", "question", "summary", "result"];
 
 /// Marks of a prompt's speakers in the templates of models that are run at home. (`<|…` is looked for apart.)
 const SPEAKERS: &[&str] = &[
@@ -143,6 +143,7 @@ mod tests {
             "<!-- passages -->",
             "</conversation>",
             "<summary>",
+            "</result>",
         ] {
             let inert = fence.inert(evil);
             assert!(!inert.contains(is_opening), "{evil} became {inert}");

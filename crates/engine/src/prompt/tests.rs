@@ -44,6 +44,8 @@ fn built(passages: &[Passage], history: &[Said], question: &Said, budget: usize)
         question,
         budget,
         fence: &fence,
+        tools: false,
+        done: None,
     })
 }
 
@@ -169,6 +171,8 @@ fn a_summary_and_what_is_asked_for_beside_stand_before_the_passages() {
         question: &question,
         budget: 4_000,
         fence: &fence,
+        tools: false,
+        done: None,
     });
     let system = &prompt.lines[0].content;
     let places = [

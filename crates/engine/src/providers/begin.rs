@@ -1,13 +1,14 @@
 //! The beginning of an answer: by the chatbot's own model, or by the one that stands in where that
 //! fails before its first word. Later it is too late: the visitor has read what it said.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use okra_ai::chat::{ChatRequest, ChatStream, sees_images};
+use okra_ai::chat::{ChatModel, ChatRequest, ChatStream, sees_images};
 use okra_ai::error::ProviderError;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::{Error, ErrorKind};
+use okra_domain::{Error, ErrorKind, Secret};
 
 use super::Chosen;
 use crate::Engine;
@@ -32,6 +33,33 @@ pub(crate) struct Begun {
     pub instead_of: Option<Failed>,
     /// Whether the model that answers was shown the images.
     pub sees: bool,
+    /// By which the same model is asked to go on.
+    pub again: Again,
+}
+
+/// A model that has begun to answer, to be asked again with what its calls came to.
+pub(crate) struct Again {
+    client: Arc<ChatModel>,
+    model: String,
+    key: Option<Secret>,
+    sees: bool,
+}
+
+impl Again {
+    /// Asks it.
+    pub(crate) async fn ask(
+        &self,
+        mut request: ChatRequest,
+    ) -> std::result::Result<ChatStream, ProviderError> {
+        if !self.sees {
+            for message in &mut request.messages {
+                message.images.clear();
+            }
+        }
+        request.model.clone_from(&self.model);
+        request.api_key.clone_from(&self.key);
+        self.client.stream(request).await
+    }
 }
 
 /// A model that did not begin.
@@ -129,21 +157,20 @@ pub(crate) fn stand_in(chatbot: &Chatbot) -> Option<&str> {
 async fn ask(
     name: &str,
     chosen: Chosen,
-    mut request: ChatRequest,
+    request: ChatRequest,
 ) -> std::result::Result<Begun, ProviderError> {
-    let sees = sees_images(&chosen.model);
-    if !sees {
-        for message in &mut request.messages {
-            message.images.clear();
-        }
-    }
-    request.model = chosen.model;
-    request.api_key = chosen.key;
+    let again = Again {
+        sees: sees_images(&chosen.model),
+        client: chosen.client,
+        model: chosen.model,
+        key: chosen.key,
+    };
     Ok(Begun {
-        stream: chosen.client.stream(request).await?,
+        stream: again.ask(request).await?,
         provider: chosen.provider,
         model: name.to_owned(),
         instead_of: None,
-        sees,
+        sees: again.sees,
+        again,
     })
 }

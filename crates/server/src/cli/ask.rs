@@ -27,6 +27,7 @@ pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Resul
         },
         earlier: Vec::new(),
         own_history: false,
+        confirms: None,
     };
     let mut turn = engine.begin_turn(&chatbot, request).await?;
     let mut sources = Vec::new();
@@ -36,6 +37,10 @@ pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Resul
             TurnEvent::Delta(text) => {
                 super::print(&text)?;
             }
+            TurnEvent::ToolCall(call) => {
+                super::print(&format!("[{}]\n", call.title))?;
+            }
+            TurnEvent::ToolResult(_) => {}
             TurnEvent::Done(message) => {
                 sources = used_sources(&message, &sources);
                 super::print("\n")?;

@@ -197,6 +197,7 @@ async fn ask(app: &App, asking: Asking, arguments: JsonObject) -> Result<CallToo
         answer_id: None,
         earlier: Vec::new(),
         own_history: false,
+        confirms: None,
     };
     // Dropped where the client leaves, which stops the answer.
     let turn = app.engine.begin_turn(&chatbot, request).await?;

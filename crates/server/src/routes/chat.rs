@@ -13,7 +13,7 @@ use okra_domain::session::{
     Attachment, CitedSource, SenderType, parse_message, parse_platform, parse_visitor,
 };
 use okra_domain::{Error, SessionId};
-use okra_engine::chat::{Turn, TurnEvent, TurnRequest};
+use okra_engine::chat::{Confirms, Turn, TurnEvent, TurnRequest};
 use okra_store::sessions::{SessionKey, UserMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,6 +48,28 @@ pub struct ChatInput {
     session_token: Option<String>,
     /// Continues a conversation by its id instead.
     session_id: Option<String>,
+    /// The call that the visitor confirms by this message.
+    confirm: Option<ConfirmInput>,
+}
+
+/// A call that waits for the visitor, of the conversation's last answer. It is carried out before this message is
+/// answered, once; 409 `already_confirmed` where it was, `confirmation_lapsed` where something else was said since or an
+/// hour is over.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ConfirmInput {
+    /// The answer that made the call.
+    message_id: String,
+    /// The call's id there.
+    call_id: String,
+}
+
+impl ConfirmInput {
+    pub(crate) fn parse(self) -> ApiResult<Confirms> {
+        Ok(Confirms {
+            answer: parse_id(&self.message_id, "call to confirm")?,
+            call: self.call_id,
+        })
+    }
 }
 
 /// One message of the conversation as the client has it.
@@ -80,9 +102,10 @@ pub struct ChatReply {
 ///
 /// With `?stream=true` the answer comes as server-sent events, each with a name and one JSON
 /// object: `session` (`session_id`, `message_id`), `sources` (under `sources` the passages that the answer is
-/// given), `delta` (`content`), and at the end exactly one `done` (the message) or `error` (the error). Which of the
-/// passages the answer rests on is known at its end: `metadata.sources` of the message in `done`. Closing the
-/// connection stops the answer.
+/// given; again, with all of them, where a tool found more), `delta` (`content`), `tool_call` and `tool_result` (as in
+/// the message's `tool_calls` and `tool_results`), and at the end exactly one `done` (the message) or `error` (the
+/// error). Which of the passages the answer rests on is known at its end: `metadata.sources` of the message in `done`.
+/// Closing the connection stops the answer.
 ///
 /// Where a person has the conversation, or takes it over meanwhile, there is no message: `message` is
 /// null and `is_human_mode` true; a stream's `done` is then `{"id": null, "session_id": …,
@@ -95,6 +118,7 @@ pub struct ChatReply {
     responses((status = 200, content((ChatReply = "application/json"), (String = "text/event-stream"))),
               (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
               (status = 403, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 409, body = ErrorBody),
               (status = 502, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub async fn chat(
     State(app): State<App>,
@@ -176,6 +200,7 @@ fn request(input: ChatInput) -> ApiResult<TurnRequest> {
         },
         earlier: messages.into_iter().filter_map(earlier).collect(),
         own_history: false,
+        confirms: input.confirm.map(ConfirmInput::parse).transpose()?,
     })
 }
 
@@ -222,6 +247,8 @@ fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
         let event = match turn.next().await? {
             TurnEvent::Sources(sources) => event("sources", &Sources { sources: &sources }),
             TurnEvent::Delta(content) => event("delta", &Delta { content: &content }),
+            TurnEvent::ToolCall(call) => event("tool_call", &call),
+            TurnEvent::ToolResult(outcome) => event("tool_result", &outcome),
             TurnEvent::Done(message) => event("done", &MessageBody::from(*message)),
             TurnEvent::Failed(error) => event("error", &error::body(&error)),
             TurnEvent::HandedOver => event("done", &HandedOver::of(turn.session.id)),

@@ -61,6 +61,7 @@ pub async fn complete(State(app): State<App>, opened: Opened) -> OpenAiResult<Re
         earlier: asked.earlier,
         // A client of this API sends the whole conversation each time, and may have changed it.
         own_history: true,
+        confirms: None,
     };
     let turn = app.engine.begin_turn(&chatbot, request).await?;
     let head = Head::new(&turn, &chatbot, app.engine.store().clock().now());

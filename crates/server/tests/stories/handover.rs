@@ -390,7 +390,7 @@ async fn what_people_do_reaches_the_visitors_stream_at_once(stage: Stage) {
         keys_of(&message),
         sorted(
             "id sender_type content created_at attachments sources feedback agent ended link_hosts \
-             offer_person suggestions"
+             offer_person suggestions calls"
         )
     );
     page.call("POST", "/typing", None).await.expect_nothing(204);

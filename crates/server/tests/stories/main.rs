@@ -43,6 +43,7 @@ mod secrets;
 mod shapes;
 mod sources;
 mod streams;
+mod tools;
 mod turns;
 mod uploads;
 mod visitors;

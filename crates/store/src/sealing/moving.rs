@@ -6,6 +6,7 @@ use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret, Timestamp
 use serde_json::Value;
 
 use super::{MasterKeys, Sealer, Spot};
+use crate::actions;
 use crate::db::{Db, Row, Tx, params};
 
 /// The sealer of this database, with every secret in it sealed by the key in use. Makes the first
@@ -117,6 +118,15 @@ impl Mover<'_> {
         for row in tx.fetch_all(sql, params![]).await? {
             self.move_webhook(tx, &row).await?;
         }
+        let sql =
+            "SELECT organization_id, name, url, headers FROM actions WHERE headers IS NOT NULL";
+        for row in tx.fetch_all(sql, params![]).await? {
+            self.move_action(tx, &row).await?;
+        }
+        let sql = "SELECT organization_id, name, url, headers FROM tool_servers WHERE headers IS NOT NULL";
+        for row in tx.fetch_all(sql, params![]).await? {
+            self.move_tool_server(tx, &row).await?;
+        }
         let sql = "SELECT name, value FROM server_secrets";
         for row in tx.fetch_all(sql, params![]).await? {
             let (name, value): (String, String) = (row.get("name")?, row.get("value")?);
@@ -163,6 +173,26 @@ impl Mover<'_> {
             id.0,
         ];
         tx.execute(sql, values).await.map(|_| ())
+    }
+
+    async fn move_action(&self, tx: &mut Tx, row: &Row) -> Result<()> {
+        let (owner, name): (uuid::Uuid, String) = (row.get("organization_id")?, row.get("name")?);
+        let spot = actions::spot(OrganizationId(owner), &name, &row.get::<String>("url")?);
+        let moved = self.moved(&row.get::<String>("headers")?, &spot)?;
+        let sql = "UPDATE actions SET headers = $1 WHERE organization_id = $2 AND name = $3";
+        tx.execute(sql, params![moved, owner, name])
+            .await
+            .map(|_| ())
+    }
+
+    async fn move_tool_server(&self, tx: &mut Tx, row: &Row) -> Result<()> {
+        let (owner, name): (uuid::Uuid, String) = (row.get("organization_id")?, row.get("name")?);
+        let spot = Spot::tool_server(OrganizationId(owner), &name, &row.get::<String>("url")?);
+        let moved = self.moved(&row.get::<String>("headers")?, &spot)?;
+        let sql = "UPDATE tool_servers SET headers = $1 WHERE organization_id = $2 AND name = $3";
+        tx.execute(sql, params![moved, owner, name])
+            .await
+            .map(|_| ())
     }
 
     async fn move_organization(&self, tx: &mut Tx, row: &Row) -> Result<()> {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use okra_domain::error::Result;
 use okra_domain::session::{AnswerFacts, Message, PLAYGROUND, Session};
-use okra_domain::{ChatbotId, Error, MessageId, SessionId, Timestamp};
+use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, SessionId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Earlier, OpenTurn, SessionKey, handling, read_earlier, read_session};
@@ -24,6 +24,8 @@ pub(super) enum Write {
         key: SessionKey,
         message: Message,
         history: u32,
+        /// Whether it fails where the message is stored already.
+        once: bool,
     },
     /// See [`Store::finish_turn`](crate::Store::finish_turn).
     Finish {
@@ -127,6 +129,10 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
     let new = new.collect::<Result<HashSet<_>>>()?;
     for (write, session) in writes.iter().zip(&sessions) {
         let message = write.message();
+        if matches!(write, Write::Open { once: true, .. }) && !new.contains(&message.id) {
+            let message = "This call was confirmed already.";
+            return Err(Error::new(ErrorKind::Conflict, message).coded("already_confirmed"));
+        }
         if new.contains(&message.id) {
             let lead = leads.contains(&message.id);
             tell(tx, write, session, lead).await?;
@@ -302,7 +308,7 @@ macro_rules! upsert {
     ($more:literal) => {
         Many::new(
             concat!("INSERT INTO sessions (", session_columns!(), ") VALUES "),
-            "(?, ?, ?, ?, FALSE, 'in_progress', ?, ?, ?, ?, ?, ?, NULL, 0, NULL, NULL)",
+            "(?, ?, ?, ?, FALSE, 'in_progress', ?, ?, ?, ?, ?, ?, NULL, 0, NULL, NULL, NULL)",
             ", ",
             concat!(
                 " ON CONFLICT (chatbot_id, platform, visitor) DO UPDATE SET \

@@ -30,6 +30,7 @@ mod sealing;
 mod sessions;
 mod sources;
 mod texts;
+mod tools;
 mod visitors;
 mod webhooks;
 mod world;

@@ -67,7 +67,7 @@ fn folded(text: &str) -> String {
 }
 
 /// What names the data that Okra sets apart.
-const DATA: [&str; 4] = ["passage", "conversation", "question", "summary"];
+const DATA: [&str; 5] = ["passage", "conversation", "question", "summary", "result"];
 
 /// What is left of a folded text without its data.
 fn outside_of_data(text: &str) -> String {

@@ -76,6 +76,17 @@ export interface Attachment {
 
 export type Rating = 'up' | 'down' | null;
 
+/** A call of one of the organization's tools. */
+export interface Call {
+  id: string;
+  /** What it is, in the organization's words. */
+  title: string;
+  /** One that awaits confirmation is carried out where the visitor confirms it, while no other message follows. */
+  state: 'called' | 'done' | 'failed' | 'awaiting_confirmation';
+  /** What would be sent, of a call that awaits confirmation. */
+  details: { name: string; value: string }[];
+}
+
 /** A message as the server keeps it. */
 export interface StoredMessage {
   id: string;
@@ -88,6 +99,7 @@ export interface StoredMessage {
   link_hosts: string[];
   /** What the visitor may ask next. */
   suggestions: string[];
+  calls: Call[];
   feedback: Rating;
   /** What the agent is called who wrote it. */
   agent: string | null;
@@ -125,6 +137,8 @@ export interface Question {
   request_id: string;
   /** Ids of uploaded images. */
   attachments: readonly string[];
+  /** The call that it confirms. */
+  confirm?: { message_id: string; call_id: string };
 }
 
 /** What a visitor may send. */

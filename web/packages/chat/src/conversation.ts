@@ -3,7 +3,7 @@
 
 import {
   ChatError, OFFLINE,
-  type Attachment, type Identity, type Question, type Rating, type Source, type StoredMessage, type VisitorApi,
+  type Attachment, type Call, type Identity, type Question, type Rating, type Source, type StoredMessage, type VisitorApi,
 } from './api';
 import { Images, type ImageLimits } from './images';
 import { People, type Handling } from './people';
@@ -25,6 +25,8 @@ export interface Entry {
   linkHosts: readonly string[];
   /** What may be asked next. */
   suggestions: readonly string[];
+  /** What was called of the organization's tools, and what waits for the visitor. */
+  calls: readonly Call[];
   feedback: Rating;
   /** What the agent is called who wrote it. */
   agent: string | undefined;
@@ -140,6 +142,7 @@ export class Conversation {
         sources: message.sources,
         linkHosts: message.link_hosts ?? [],
         suggestions: message.suggestions ?? [],
+        calls: message.calls ?? [],
         feedback: message.feedback,
         agent: message.agent ?? undefined,
         state: (message.ended as EntryState | null) ?? 'sent',
@@ -193,12 +196,33 @@ export class Conversation {
     await this.#ask();
   }
 
+  /** The call that waits for the visitor: while nothing is said behind the answer that made it. */
+  waiting(): Call | undefined {
+    if (this.isBusy() || this.#state.handling?.is_human_mode) return undefined;
+    const last = this.#state.entries.at(-1);
+    return last?.id ? last.calls.find(({ state }) => state === 'awaiting_confirmation') : undefined;
+  }
+
+  /** Confirms the call that waits, in these words. */
+  async confirm(words: string): Promise<void> {
+    const call = this.waiting();
+    const answer = this.#state.entries.at(-1);
+    if (!call || !answer?.id) return;
+    this.#add('user', words, 'sent');
+    const confirm = { message_id: answer.id, call_id: call.id };
+    this.#last = { content: words, attachments: [], request_id: this.around.uuid(), confirm };
+    await this.#ask();
+  }
+
   /** Asks the last question again, as the same request: what was answered is not asked twice. */
   async retry(): Promise<void> {
     if (!this.#last || this.isBusy()) return;
     const failed = this.#state.entries.at(-1);
     // An answer that ended in an error is stored as such: only a new request gets another.
-    if (failed?.sender === 'bot' && failed.id) this.#last.request_id = this.around.uuid();
+    if (failed?.sender === 'bot' && failed.id) {
+      this.#last.request_id = this.around.uuid();
+      delete this.#last.confirm; // what was confirmed was carried out, or lapsed
+    }
     this.#drop((entry) => entry.sender === 'bot' && entry.state === 'failed');
     await this.#ask();
   }
@@ -385,6 +409,13 @@ export class Conversation {
         return this.#change(answer, { sources: data.sources });
       case 'delta':
         return this.#change(answer, { content: answer.content + data.content });
+      case 'tool_call':
+        return this.#change(answer, { calls: [...answer.calls, data] });
+      case 'tool_result': {
+        const state = data.failed ? 'failed' : 'done';
+        const calls = answer.calls.map((call): Call => (call.id === data.id ? { ...call, state } : call));
+        return this.#change(answer, { calls });
+      }
       case 'done': {
         if (data.ended === 'handed_over') {
           // A person has the conversation: there is no answer, not even the part that was read.
@@ -398,8 +429,8 @@ export class Conversation {
           answer.sources.find((it) => it.knowledge_id === knowledge_id && it.chunk === chunk);
         const sources = (data.sources as Source[]).map((source) => ({ ...given(source), ...source }));
         const state = (data.ended ?? 'complete') as EntryState;
-        const [linkHosts, suggestions] = [data.link_hosts ?? [], data.suggestions ?? []];
-        return this.#change(answer, { id: data.id, content: data.content, sources, linkHosts, suggestions, state });
+        const [linkHosts, suggestions, calls] = [data.link_hosts ?? [], data.suggestions ?? [], data.calls ?? []];
+        return this.#change(answer, { id: data.id, content: data.content, sources, linkHosts, suggestions, calls, state });
       }
       case 'error':
         return this.#change(answer, { state: 'failed', error: data.error, code: data.code });
@@ -440,7 +471,7 @@ export class Conversation {
 
   #add(sender: Entry['sender'], content: string, state: EntryState, id?: string, images: readonly Attachment[] = []): Entry {
     const key = this.around.uuid();
-    const entry: Entry = { key, id, sender, content, images, state, sources: [], linkHosts: [], suggestions: [], feedback: null, agent: undefined, error: undefined, code: undefined };
+    const entry: Entry = { key, id, sender, content, images, state, sources: [], linkHosts: [], suggestions: [], calls: [], feedback: null, agent: undefined, error: undefined, code: undefined };
     this.#set({ entries: [...this.#state.entries, entry] });
     return entry;
   }

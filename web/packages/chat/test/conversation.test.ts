@@ -403,3 +403,59 @@ test('a passage is told apart around its excerpt', () => {
   check('One.', undefined, ['One.']);
   check('One.', null, ['One.']);
 });
+
+describe('Tools', () => {
+  const details = [{ name: 'order_id', value: '7' }];
+  const waits = { id: 'call_1', title: 'Cancel an order', state: 'awaiting_confirmation', details };
+  const events = (...all: [string, object][]) =>
+    new Response(all.map(([name, data]) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join(''));
+  const asked = () => events(
+    ['session', { session_id: 's', message_id: 'answer' }],
+    ['tool_call', waits],
+    ['delta', { content: 'Shall I?' }],
+    ['done', { ...DONE, content: 'Shall I?', calls: [waits] }],
+  );
+
+  test('a call waits for the visitor, who confirms it once', async () => {
+    const done = { ...waits, state: 'done', details: [] };
+    const replies = [asked(), events(
+      ['session', { session_id: 's', message_id: 'second' }],
+      ['tool_call', { ...done, state: 'called' }],
+      ['tool_result', { id: 'call_1', failed: false }],
+      ['done', { ...DONE, id: 'second', content: 'It is cancelled.', calls: [done] }],
+    )];
+    const { conversation, calls, states } = world({ ...begins, 'POST /chat': () => replies.shift()! });
+    await conversation.start();
+    await conversation.send('Cancel order 7');
+    expect(conversation.waiting()).toEqual(waits);
+    await conversation.confirm('Yes: Cancel an order');
+    const { body } = calls.at(-1)!;
+    expect(body).toMatchObject({ content: 'Yes: Cancel an order', confirm: { message_id: 'answer', call_id: 'call_1' } });
+    expect(states.some(({ entries }) => entries[3]?.calls[0]?.state === 'called')).toBe(true);
+    expect(conversation.state.entries[3]).toMatchObject({ content: 'It is cancelled.', calls: [done] });
+    expect(conversation.waiting()).toBeUndefined();
+    await conversation.confirm('Again');
+    expect(calls.filter(({ key }) => key === 'POST /chat')).toHaveLength(2);
+  });
+
+  test('what is said instead lets the call lapse', async () => {
+    const replies = [asked(), stream(0)];
+    const { conversation, calls } = world({ ...begins, 'POST /chat': () => replies.shift()! });
+    await conversation.start();
+    await conversation.send('Cancel order 7');
+    await conversation.send('No, leave it.');
+    expect(conversation.waiting()).toBeUndefined();
+    expect(calls.at(-1)?.body.confirm).toBeUndefined();
+  });
+
+  test('a call waits still after a reload, and not while a person has the conversation', async () => {
+    const stored = { id: 'answer', sender_type: 'bot', content: 'Shall I?', attachments: null, sources: [], link_hosts: [], suggestions: [], calls: [waits], feedback: null, agent: null, ended: 'complete' };
+    const history = (handling: object | null) => ({ 'POST /session': () => json(SESSION), 'GET /messages': () => json({ data: [stored], running: null, has_more: false, handling }) });
+    const reloaded = world(history(null));
+    await reloaded.conversation.start();
+    expect(reloaded.conversation.waiting()).toEqual(waits);
+    const taken = world(history({ is_human_mode: true, state: 'waiting', agent: null }));
+    await taken.conversation.start();
+    expect(taken.conversation.waiting()).toBeUndefined();
+  });
+});

@@ -240,9 +240,10 @@ export interface paths {
          * Chat
          * @description With `?stream=true` the answer comes as server-sent events, each with a name and one JSON
          *     object: `session` (`session_id`, `message_id`), `sources` (under `sources` the passages that the answer is
-         *     given), `delta` (`content`), and at the end exactly one `done` (the message) or `error` (the error). Which of the
-         *     passages the answer rests on is known at its end: `metadata.sources` of the message in `done`. Closing the
-         *     connection stops the answer.
+         *     given; again, with all of them, where a tool found more), `delta` (`content`), `tool_call` and `tool_result` (as in
+         *     the message's `tool_calls` and `tool_results`), and at the end exactly one `done` (the message) or `error` (the
+         *     error). Which of the passages the answer rests on is known at its end: `metadata.sources` of the message in `done`.
+         *     Closing the connection stops the answer.
          *
          *     Where a person has the conversation, or takes it over meanwhile, there is no message: `message` is
          *     null and `is_human_mode` true; a stream's `done` is then `{"id": null, "session_id": …,
@@ -1605,6 +1606,134 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/external/tool-drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read an OpenAPI document
+         * @description Gives the actions that it describes, 200 at most, and stores nothing: set those that are wanted, with their headers.
+         */
+        post: operations["readToolDrafts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/tool-servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get MCP servers */
+        get: operations["getToolServers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/tool-servers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set MCP server
+         * @description Asks the server what it offers, and stores it under this name: 1 to 64 lower-case letters, digits and `_`; 20 servers
+         *     at most. What it offers later is not told to models before it is set again. 502 where it cannot be asked.
+         */
+        put: operations["setToolServer"];
+        post?: never;
+        /**
+         * Delete MCP server
+         * @description Chatbots that chose tools of its go on without them.
+         */
+        delete: operations["deleteToolServer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get tools
+         * @description What the organization's chatbots can be given (`settings.tools`).
+         */
+        get: operations["getTools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/tools/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get tool */
+        get: operations["getTool"];
+        /**
+         * Set tool
+         * @description Makes an action of this name, or puts it in place of the one there is: 1 to 64 lower-case letters, digits and `_`.
+         *     100 actions at most.
+         */
+        put: operations["setTool"];
+        post?: never;
+        /**
+         * Delete tool
+         * @description Chatbots that chose it go on without it.
+         */
+        delete: operations["deleteTool"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/external/tools/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try tool
+         * @description Carries the action out, as a chatbot would; nobody is asked to confirm it.
+         */
+        post: operations["testTool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/external/usage": {
         parameters: {
             query?: never;
@@ -1847,7 +1976,8 @@ export interface paths {
         /**
          * Ask
          * @description The answer comes as server-sent events, each with an `id` that counts from 1: `session`
-         *     (`session_id`, `message_id`, `user_message_id`), `sources`, `delta` (`content`), and exactly one
+         *     (`session_id`, `message_id`, `user_message_id`), `sources`, `delta` (`content`), `tool_call` (as in the message's
+         *     `calls`) and `tool_result` (`id`, `failed`) of the organization's own tools, and exactly one
          *     `done` (the message) or `error`. Where a person has the conversation, or takes it over meanwhile,
          *     `done` is no message: its `id` is null and its `ended` `handed_over`. A connection that drops does not stop the answer for 30 s: take
          *     it up again with the call below.
@@ -2301,11 +2431,43 @@ export interface components {
             chatbot: components["schemas"]["ChatbotDetails"];
             message: string;
         };
+        /** @description A built-in tool. */
+        BuiltInTool: {
+            /** @description What models are told of it. */
+            description: string;
+            /** @description What chatbots choose it by. */
+            name: string;
+            /** @description What people are shown for it. */
+            title: string;
+        };
         /**
          * @description How often a source is read again.
          * @enum {string}
          */
         Cadence: "manual" | "hourly" | "daily" | "weekly";
+        /** @description One argument of a call. */
+        CallDetail: {
+            name: string;
+            value: string;
+        };
+        /**
+         * @description What became of a call when it was made.
+         * @enum {string}
+         */
+        CallState: "called" | "awaiting_confirmation";
+        /** @description A call of a tool, as it is recorded with the answer. */
+        CalledTool: {
+            /** @description The arguments: an object, or the text that the model wrote where that is none. */
+            arguments: unknown;
+            /** @description Tells the calls of an answer apart. */
+            id: string;
+            /** @description The name that the model called, which need not be a tool's. */
+            name: string;
+            /** @description What became of it. */
+            state: components["schemas"]["CallState"];
+            /** @description What people are shown for it. */
+            title: string;
+        };
         /** @description `{"data": […]}`. */
         CannedRepliesReply: {
             /** @description By name, 500 at most. */
@@ -2348,6 +2510,7 @@ export interface components {
         };
         /** @description What the visitor says. */
         ChatInput: {
+            confirm?: components["schemas"]["ConfirmInput"] | null;
             /**
              * @description The last message of role `user` is answered. Earlier ones count as history only where the
              *     session has none of its own.
@@ -2694,6 +2857,17 @@ export interface components {
              */
             total_tokens: number;
         };
+        /**
+         * @description A call that waits for the visitor, of the conversation's last answer. It is carried out before this message is
+         *     answered, once; 409 `already_confirmed` where it was, `confirmation_lapsed` where something else was said since or an
+         *     hour is over.
+         */
+        ConfirmInput: {
+            /** @description The call's id there. */
+            call_id: string;
+            /** @description The answer that made the call. */
+            message_id: string;
+        };
         /** @description What a message says. */
         Content: string | components["schemas"]["Part"][];
         /** @description The object of an event `conversation`. */
@@ -2824,6 +2998,13 @@ export interface components {
             /** @description The hosted page, which anyone may open while the chatbot is public. */
             page_url: string;
         };
+        /** @description An OpenAPI document. */
+        DocumentInput: {
+            /** @description The document, of version 3, as an object or as a text of JSON. */
+            document: unknown;
+            /** @description The address that its paths stand below, where not the one that it names. */
+            server?: string | null;
+        };
         /**
          * @description Where a draft shall come from.
          * @enum {string}
@@ -2843,6 +3024,11 @@ export interface components {
         /** @description `{"data": …}`. */
         DraftReply: {
             data: components["schemas"]["PairDraft"];
+        };
+        /** @description What a document holds. */
+        DraftsReply: {
+            data: components["schemas"]["ToolDraft"][];
+            skipped: components["schemas"]["SkippedOperation"][];
         };
         /** @description What a copy is called. */
         DuplicateInput: {
@@ -3797,10 +3983,13 @@ export interface components {
                  * @description Tokens read and written by the model.
                  */
                 tokens_used: number;
-                /** @description Always null until tools exist. */
-                tool_calls?: unknown;
-                /** @description Always null until tools exist. */
-                tool_results?: unknown;
+                /** @description The tools that were called, in their order; null where none were. */
+                tool_calls?: components["schemas"]["CalledTool"][] | null;
+                /**
+                 * @description What came of the calls, in the order in which they ended; of one that waits for the visitor there is none. Null
+                 *     where nothing was called.
+                 */
+                tool_results?: components["schemas"]["ToolOutcome"][] | null;
             }[];
             /** @description Where the page lies in the whole. */
             pagination: components["schemas"]["Pagination"];
@@ -4081,10 +4270,13 @@ export interface components {
              * @description Tokens read and written by the model.
              */
             tokens_used: number;
-            /** @description Always null until tools exist. */
-            tool_calls?: unknown;
-            /** @description Always null until tools exist. */
-            tool_results?: unknown;
+            /** @description The tools that were called, in their order; null where none were. */
+            tool_calls?: components["schemas"]["CalledTool"][] | null;
+            /**
+             * @description What came of the calls, in the order in which they ended; of one that waits for the visitor there is none. Null
+             *     where nothing was called.
+             */
+            tool_results?: components["schemas"]["ToolOutcome"][] | null;
         };
         /** @description The object of an event `message`. */
         MessageEvent: {
@@ -4123,6 +4315,11 @@ export interface components {
              */
             score?: number | null;
         };
+        /**
+         * @description How an action asks.
+         * @enum {string}
+         */
+        Method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
         /** @description A model that a chatbot can name. */
         ModelBody: {
             /** @description What `settings.model` is set to. */
@@ -4685,6 +4882,7 @@ export interface components {
         QuestionInput: {
             /** @description Ids of images that this visitor uploaded, 4 at most. */
             attachments?: string[];
+            confirm?: components["schemas"]["ConfirmInput"] | null;
             /** @description The text, 4,000 characters at most; may be empty where images come with it. */
             content: string;
             /**
@@ -4897,6 +5095,23 @@ export interface components {
          * @enum {string}
          */
         SenderType: "user" | "bot" | "agent";
+        /** @description A tool that a server offers. */
+        ServedToolBody: {
+            /** @description Whether the visitor must confirm a call before it is made. */
+            confirm: boolean;
+            /** @description What models are told of it, in the server's words. */
+            description: string;
+            /** @description What chatbots choose it by, `SERVER/TOOL`. */
+            id: string;
+            /** @description The server's name for it. */
+            name: string;
+            /** @description Its arguments, as a JSON Schema of an object. */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** @description What people are shown for it. */
+            title: string;
+        };
         /** @description A session with its last message as `L`: text where one session is asked for, an object in lists. */
         SessionBody: {
             /** @description Whether it goes on. */
@@ -5045,7 +5260,7 @@ export interface components {
              */
             isRequestUserInfoEnabled: boolean;
             /**
-             * @description Let the chatbot use tools.
+             * @description Let the chatbot use its tools.
              * @default true
              */
             isToolEnabled: boolean;
@@ -5075,6 +5290,12 @@ export interface components {
              *     }
              */
             snippet: components["schemas"]["Snippet"];
+            /**
+             * @description The names of its tools: `search_knowledge`, `ask_for_person`, `record_contact`, and those of the organization's
+             *     own; 32 at most. Absent while there are none.
+             * @default []
+             */
+            tools: string[];
         };
         /** @description A chatbot's settings with its avatar. */
         SettingsBody: components["schemas"]["Settings"] & {
@@ -5092,6 +5313,13 @@ export interface components {
             message: string;
             /** @description Its name. */
             provider: string;
+        };
+        /** @description An operation that cannot be an action. */
+        SkippedOperation: {
+            /** @description Such as `GET /orders`. */
+            operation: string;
+            /** @description Why. */
+            reason: string;
         };
         /** @description The chat widget's look. */
         Snippet: {
@@ -5417,6 +5645,172 @@ export interface components {
             /** @description What follows `#` in the link. */
             token: string;
         };
+        /** @description An action: never the values of its headers. */
+        Tool: {
+            /** @description Whether the visitor must confirm a call before it is made. */
+            confirm: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** @description What models are told of it. */
+            description: string;
+            /** @description The names of the headers that are sent with it. */
+            headers: string[];
+            method: components["schemas"]["Method"];
+            /** @description What chatbots choose it by, and models call. */
+            name: string;
+            /** @description Its arguments, as a JSON Schema of an object. */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** @description Arguments that go into the query although the request has a body. */
+            query: string[];
+            /** @description What people are shown for it. */
+            title: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Where it is sent, with `{name}` where an argument goes. */
+            url: string;
+        };
+        /** @description An action as a document describes it: what can be set as it stands. */
+        ToolDraft: {
+            confirm: boolean;
+            description: string;
+            method: components["schemas"]["Method"];
+            name: string;
+            /** @description The names of headers that it has to be given values for. */
+            needs_headers: string[];
+            parameters: {
+                [key: string]: unknown;
+            };
+            query: string[];
+            title: string;
+            url: string;
+        };
+        /** @description An action, whole: what is not given is what it is by default. */
+        ToolInput: {
+            /** @description Whether the visitor must confirm a call before it is made; where not given, of all methods but GET. */
+            confirm?: boolean | null;
+            /** @description What it does and when it is of use, for models: 1,000 characters at most. */
+            description: string;
+            /**
+             * @description What is sent with it, such as `{"authorization": "Bearer …"}`; 10 at most. Values are stored encrypted and never
+             *     given back: null stands for the one that there is. Not given, the headers stay as they are. Those that are there
+             *     stay only while the action is sent to the same host.
+             */
+            headers?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. */
+            method: string;
+            /** @description Its arguments, as a JSON Schema of an object: 32 properties and 16 KB at most. */
+            parameters?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Arguments that go into the query although the request has a body. */
+            query?: string[];
+            /**
+             * @description What people are shown for it, such as visitors who are to confirm it: 100 characters at most; the name where not
+             *     given.
+             */
+            title?: string | null;
+            /**
+             * @description An https address of 2,000 characters at most, with `{name}` in its path or query where an argument goes. Arguments
+             *     without a place go into the query of GET and DELETE, and else into a JSON body. Plain http and private networks
+             *     are taken for hosts that the operator opened (`fetch_allow`); the operator may allow some hosts alone
+             *     (`tool_hosts`).
+             */
+            url: string;
+        };
+        /** @description What came of a call. */
+        ToolOutcome: {
+            /** @description What the model was told, cut to the length that it was told. */
+            content: string;
+            /** @description Whether the call failed; `content` says why. */
+            failed: boolean;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            milliseconds: number;
+            /** @description The name that was called. */
+            name: string;
+            /** @description The call's id. */
+            tool_call_id: string;
+        };
+        /** @description `{"data": …}`. */
+        ToolReply: {
+            data: components["schemas"]["Tool"];
+        };
+        /** @description An MCP server: never the values of its headers. */
+        ToolServer: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description The names of the headers that are sent to it. */
+            headers: string[];
+            /** @description What its tools are chosen by. */
+            name: string;
+            /** @description What it offered when it was set, 100 tools at most. */
+            tools: components["schemas"]["ServedToolBody"][];
+            /** @description Tools that are called without asking the visitor. */
+            unconfirmed: string[];
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Where it answers. */
+            url: string;
+        };
+        /** @description A server, whole. */
+        ToolServerInput: {
+            /**
+             * @description What is sent with each request, such as `{"authorization": "Bearer …"}`; 10 at most. Values are stored encrypted
+             *     and never given back: null stands for the one that there is. Not given, the headers stay as they are, while the
+             *     server is at the same host.
+             */
+            headers?: {
+                [key: string]: string | null;
+            } | null;
+            /**
+             * @description Names of tools that are called without asking the visitor, since they change nothing. All others are confirmed
+             *     first, whatever the server says of them.
+             */
+            unconfirmed?: string[];
+            /** @description Its address (streamable HTTP), such as `https://tools.example.com/mcp`; which hosts are taken is as for actions. */
+            url: string;
+        };
+        /** @description `{"data": …}`. */
+        ToolServerReply: {
+            data: components["schemas"]["ToolServer"];
+        };
+        /** @description `{"data": […]}`. */
+        ToolServersReply: {
+            /** @description By name. */
+            data: components["schemas"]["ToolServer"][];
+        };
+        /** @description What an action is tried with. */
+        ToolTrialInput: {
+            /** @description Its arguments. */
+            arguments?: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description How a trial went. */
+        ToolTrialReply: {
+            /** @description What it answered, as a model would be told, or why it failed; the first 8,000 characters. */
+            content: string;
+            /**
+             * Format: double
+             * @description How long that took.
+             */
+            milliseconds: number;
+            /** @description Whether the system took it. */
+            ok: boolean;
+        };
+        /** @description The tools there are. */
+        ToolsReply: {
+            /** @description Those that every organization has. */
+            built_in: components["schemas"]["BuiltInTool"][];
+            /** @description The organization's own, by name. */
+            data: components["schemas"]["Tool"][];
+        };
         /** @description The whole period. */
         TotalsBody: components["schemas"]["CountsBody"] & {
             /**
@@ -5575,6 +5969,20 @@ export interface components {
             /** @description Whether the site vouched for the visitor. */
             verified: boolean;
         };
+        /** @description A call of a tool, as the visitor sees it. */
+        VisitorCall: {
+            /** @description What would be sent, of a call that waits. */
+            details: components["schemas"]["CallDetail"][];
+            /** @description Tells the calls of an answer apart. */
+            id: string;
+            /**
+             * @description `called`: it is being carried out. `done`, `failed`. `awaiting_confirmation`: it is carried out where the visitor
+             *     confirms it, which can be done while no other message follows.
+             */
+            state: string;
+            /** @description What it is, in the organization's words. */
+            title: string;
+        };
         /** @description Who answers, as a visitor is told. */
         VisitorHandling: {
             /** @description What that person is called. */
@@ -5591,6 +5999,8 @@ export interface components {
             /** @description What the agent is called who wrote it, where one did. */
             agent?: string | null;
             attachments?: components["schemas"]["Attachment"][] | null;
+            /** @description The calls of the organization's own tools. */
+            calls: components["schemas"]["VisitorCall"][];
             content: string;
             /** Format: date-time */
             created_at: string;
@@ -6734,6 +7144,14 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11165,6 +11583,447 @@ export interface operations {
             };
         };
     };
+    readToolDrafts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftsReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getToolServers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolServersReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setToolServer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToolServerInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolServerReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteToolServer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolsReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The action's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setTool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The action's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToolInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteTool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The action's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testTool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The action's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToolTrialInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolTrialReply"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getUsage: {
         parameters: {
             query?: never;
@@ -11966,6 +12825,14 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -22,4 +22,12 @@ export const words: Words = {
   person: 'Ein Mensch', callPerson: 'Mit einem Menschen sprechen', callOff: 'Weiter mit dem Assistenten',
   waiting: 'Sie warten auf einen Menschen. Schreiben Sie ruhig weiter.', joined: '{name} ist jetzt dabei.', personWrites: '{name} schreibt …',
   end: 'Unterhaltung beenden', rate: 'Wie war diese Unterhaltung?', stars: '{n} von 5', rateWhy: 'Warum? (freiwillig)', rated: 'Danke für Ihre Bewertung.',
+  confirm: 'Bestätigen',
+  decline: 'Nein',
+  confirmWhy: 'Ist das richtig?',
+  confirmed: 'Ja, bitte: {title}',
+  declined: 'Nein, bitte nicht.',
+  callDone: 'Erledigt: {title}',
+  callFailed: 'Nicht erledigt: {title}',
+  calling: 'In Arbeit: {title}',
 };

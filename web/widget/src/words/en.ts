@@ -50,6 +50,14 @@ export const words = {
   stars: '{n} of 5',
   rateWhy: 'Why? (optional)',
   rated: 'Thank you for your rating.',
+  confirm: 'Confirm',
+  decline: 'No, don’t',
+  confirmWhy: 'Is that right?',
+  confirmed: 'Yes, do it: {title}',
+  declined: 'No, please don’t.',
+  callDone: 'Done: {title}',
+  callFailed: 'Not done: {title}',
+  calling: 'Working on it: {title}',
 };
 
 export type Words = { [Word in keyof typeof words]: string };

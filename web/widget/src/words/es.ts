@@ -22,4 +22,12 @@ export const words: Words = {
   person: 'Una persona', callPerson: 'Hablar con una persona', callOff: 'Seguir con el asistente',
   waiting: 'Esperas a una persona. Puedes seguir escribiendo.', joined: '{name} se ha unido.', personWrites: '{name} está escribiendo …',
   end: 'Terminar la conversación', rate: '¿Qué tal fue esta conversación?', stars: '{n} de 5', rateWhy: '¿Por qué? (opcional)', rated: 'Gracias por tu valoración.',
+  confirm: 'Confirmar',
+  decline: 'No',
+  confirmWhy: '¿Es correcto?',
+  confirmed: 'Sí, adelante: {title}',
+  declined: 'No, por favor, no lo haga.',
+  callDone: 'Hecho: {title}',
+  callFailed: 'No se ha hecho: {title}',
+  calling: 'En curso: {title}',
 };

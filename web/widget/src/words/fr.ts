@@ -22,4 +22,12 @@ export const words: Words = {
   person: 'Une personne', callPerson: 'Parler à une personne', callOff: 'Continuer avec l’assistant',
   waiting: 'Vous attendez une personne. Vous pouvez continuer à écrire.', joined: '{name} a rejoint la conversation.', personWrites: '{name} écrit …',
   end: 'Terminer la conversation', rate: 'Comment était cette conversation ?', stars: '{n} sur 5', rateWhy: 'Pourquoi ? (facultatif)', rated: 'Merci pour votre évaluation.',
+  confirm: 'Confirmer',
+  decline: 'Non',
+  confirmWhy: 'Est-ce correct ?',
+  confirmed: 'Oui, allez-y : {title}',
+  declined: 'Non, merci de ne pas le faire.',
+  callDone: 'Fait : {title}',
+  callFailed: 'Pas fait : {title}',
+  calling: 'En cours : {title}',
 };

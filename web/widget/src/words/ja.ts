@@ -17,4 +17,12 @@ export const words: Words = {
   person: '担当者', callPerson: '担当者と話す', callOff: 'アシスタントと続ける',
   waiting: '担当者をお待ちください。続けてメッセージを送れます。', joined: '{name} が参加しました。', personWrites: '{name} が入力しています …',
   end: '会話を終える', rate: 'この会話はいかがでしたか?', stars: '5段階中{n}', rateWhy: '理由(任意)', rated: '評価をありがとうございました。',
+  confirm: '確認する',
+  decline: 'いいえ',
+  confirmWhy: 'この内容でよろしいですか？',
+  confirmed: 'はい、お願いします：{title}',
+  declined: 'いいえ、やめてください。',
+  callDone: '完了：{title}',
+  callFailed: '完了していません：{title}',
+  calling: '処理中：{title}',
 };

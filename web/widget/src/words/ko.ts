@@ -17,4 +17,12 @@ export const words: Words = {
   person: '상담원', callPerson: '상담원 연결', callOff: '챗봇과 계속하기',
   waiting: '상담원을 기다리고 있습니다. 계속 메시지를 쓰실 수 있습니다.', joined: '{name} 님이 참여했습니다.', personWrites: '{name} 님이 쓰고 있습니다 …',
   end: '대화 끝내기', rate: '상담은 어떠셨나요?', stars: '5점 중 {n}점', rateWhy: '이유 (선택)', rated: '평가해 주셔서 감사합니다.',
+  confirm: '확인',
+  decline: '아니요',
+  confirmWhy: '이대로 진행할까요?',
+  confirmed: '네, 진행해 주세요: {title}',
+  declined: '아니요, 하지 말아 주세요.',
+  callDone: '완료: {title}',
+  callFailed: '완료되지 않음: {title}',
+  calling: '처리 중: {title}',
 };

@@ -13,4 +13,12 @@ export const words: Words = {
   person: '客服人员', callPerson: '转接人工', callOff: '继续与助手对话',
   waiting: '正在等待人工客服，您可以继续发送消息。', joined: '{name} 已加入。', personWrites: '{name} 正在输入 …',
   end: '结束对话', rate: '您对这次对话满意吗？', stars: '{n} 分（满分 5 分）', rateWhy: '原因（可选）', rated: '感谢您的评价。',
+  confirm: '确认',
+  decline: '不，取消',
+  confirmWhy: '这样可以吗？',
+  confirmed: '好的，请执行：{title}',
+  declined: '不，请不要执行。',
+  callDone: '已完成：{title}',
+  callFailed: '未完成：{title}',
+  calling: '正在处理：{title}',
 };

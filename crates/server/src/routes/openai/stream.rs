@@ -99,6 +99,7 @@ pub async fn respond(mut turn: Turn, head: Head, options: Options) -> OpenAiResu
     let first = loop {
         match turn.next().await {
             Some(TurnEvent::Sources(given)) => sources = given,
+            Some(TurnEvent::ToolCall(_) | TurnEvent::ToolResult(_)) => {}
             Some(TurnEvent::Failed(error)) => return Err(OpenAiError::after_asking(error)),
             first => break first,
         }
@@ -132,8 +133,9 @@ impl Telling {
 
     fn tell(&mut self, happened: TurnEvent) {
         match happened {
-            // At most once, and before any text: the first chunk has them.
-            TurnEvent::Sources(_) => {}
+            // The first chunk has those that came before any text. Tools are the chatbot's own, and none of the
+            // client's: it could not answer their calls.
+            TurnEvent::Sources(_) | TurnEvent::ToolCall(_) | TurnEvent::ToolResult(_) => {}
             TurnEvent::Delta(content) => {
                 let content = Some(content.as_str());
                 let role = None;

@@ -10,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use okra_domain::session::{Message, parse_message};
+use okra_domain::tool::BUILT_IN;
 use okra_domain::{Error, ErrorKind, MessageId};
 use okra_engine::chat::{TurnEvent, TurnRequest};
 use okra_engine::live::{Follower, LiveTurn};
@@ -20,12 +21,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::messages::VisitorMessage;
+use super::messages::{VisitorCall, VisitorMessage};
 use super::{Asking, MAX_QUESTION_CHARS, PLATFORM, attachments};
 use crate::app::App;
 use crate::error::{self, ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id};
-use crate::routes::chat::{self, Delta, KEEP_ALIVE, Sources};
+use crate::routes::chat::{self, ConfirmInput, Delta, KEEP_ALIVE, Sources};
 use crate::wire::people::HandedOver;
 
 /// What the visitor asks.
@@ -39,12 +40,16 @@ pub struct QuestionInput {
     /// A number that the browser makes for this question. Sent again with the same one, the
     /// question is not asked twice: the stream begins anew, or gives the answer that there is.
     request_id: Uuid,
+    /// The call that the visitor confirms by this message.
+    #[serde(default)]
+    confirm: Option<ConfirmInput>,
 }
 
 /// Ask
 ///
 /// The answer comes as server-sent events, each with an `id` that counts from 1: `session`
-/// (`session_id`, `message_id`, `user_message_id`), `sources`, `delta` (`content`), and exactly one
+/// (`session_id`, `message_id`, `user_message_id`), `sources`, `delta` (`content`), `tool_call` (as in the message's
+/// `calls`) and `tool_result` (`id`, `failed`) of the organization's own tools, and exactly one
 /// `done` (the message) or `error`. Where a person has the conversation, or takes it over meanwhile,
 /// `done` is no message: its `id` is null and its `ended` `handed_over`. A connection that drops does not stop the answer for 30 s: take
 /// it up again with the call below.
@@ -55,7 +60,7 @@ pub struct QuestionInput {
     responses((status = 200, content((String = "text/event-stream"))),
               (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
               (status = 403, body = ErrorBody), (status = 404, body = ErrorBody),
-              (status = 429, body = ErrorBody)))]
+              (status = 409, body = ErrorBody), (status = 429, body = ErrorBody)))]
 pub async fn ask(
     State(app): State<App>,
     asking: Asking,
@@ -98,13 +103,16 @@ pub async fn ask(
         answer_id: Some(answer),
         earlier: Vec::new(),
         own_history: false,
+        confirms: input.confirm.map(ConfirmInput::parse).transpose()?,
     };
     let follower = app.engine.begin_live_turn(&asking.chatbot, request);
     let follower = follower.await?;
+    // What confirms a call has an id of its own.
+    let stored = follower.turn.session.last_message.as_ref();
     let begun = json!({
         "session_id": follower.turn.session.id,
         "message_id": follower.turn.message_id,
-        "user_message_id": message,
+        "user_message_id": stored.map_or(message, |stored| stored.id),
     });
     Ok(respond(event("session", 0, &begun), follower))
 }
@@ -211,10 +219,22 @@ fn events(first: Event, follower: Follower) -> impl Stream<Item = Result<Event, 
             if let Some(first) = first {
                 return Some((Ok(first), (follower, None)));
             }
-            let (number, happened) = follower.next().await?;
+            let (number, happened) = loop {
+                let (number, happened) = follower.next().await?;
+                if is_told(&happened) {
+                    break (number, happened);
+                }
+            };
             let event = match &*happened {
                 TurnEvent::Sources(sources) => event("sources", number, &Sources { sources }),
                 TurnEvent::Delta(content) => event("delta", number, &Delta { content }),
+                TurnEvent::ToolCall(call) => {
+                    event("tool_call", number, &VisitorCall::of(call, None))
+                }
+                TurnEvent::ToolResult(outcome) => {
+                    let told = json!({"id": outcome.tool_call_id, "failed": outcome.failed});
+                    event("tool_result", number, &told)
+                }
                 TurnEvent::Done(message) => {
                     let message = VisitorMessage::from((**message).clone());
                     event("done", number, &message)
@@ -225,6 +245,15 @@ fn events(first: Event, follower: Follower) -> impl Stream<Item = Result<Event, 
             Some((Ok(event), (follower, None)))
         },
     )
+}
+
+/// Built-in tools are the chatbot's own affair.
+fn is_told(event: &TurnEvent) -> bool {
+    match event {
+        TurnEvent::ToolCall(call) => !BUILT_IN.contains(&call.name.as_str()),
+        TurnEvent::ToolResult(outcome) => !BUILT_IN.contains(&outcome.name.as_str()),
+        _ => true,
+    }
 }
 
 /// What a visitor is told of a failure. A provider's words are about the organization's account and

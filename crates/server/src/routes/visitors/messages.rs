@@ -9,6 +9,7 @@ use okra_domain::session::{
     Attachment, CitedSource, Feedback, MAX_COMMENT_CHARS, Message, Rating, SenderType, Session,
     SessionState,
 };
+use okra_domain::tool::{BUILT_IN, CallState, CalledTool, ToolOutcome, calls_in, results_in};
 use okra_domain::{Error, ItemId, MessageId, Timestamp};
 use okra_store::sessions::Standing;
 use serde::{Deserialize, Serialize};
@@ -45,12 +46,74 @@ pub struct VisitorMessage {
     suggestions: Vec<Value>,
     /// Whether the answer is that there is none, so that a person had better be offered.
     offer_person: bool,
+    /// The calls of the organization's own tools.
+    calls: Vec<VisitorCall>,
     /// What the visitor thought of it.
     feedback: Option<Rating>,
     /// What the agent is called who wrote it, where one did.
     agent: Option<String>,
     /// How the answer ended: `complete`, `cancelled` or `failed`; null for the visitor's own.
     ended: Option<String>,
+}
+
+/// A call of a tool, as the visitor sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VisitorCall {
+    /// Tells the calls of an answer apart.
+    id: String,
+    /// What it is, in the organization's words.
+    title: String,
+    /// `called`: it is being carried out. `done`, `failed`. `awaiting_confirmation`: it is carried out where the visitor
+    /// confirms it, which can be done while no other message follows.
+    state: &'static str,
+    /// What would be sent, of a call that waits.
+    details: Vec<CallDetail>,
+}
+
+/// One argument of a call.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallDetail {
+    name: String,
+    value: String,
+}
+
+impl VisitorCall {
+    /// The call, with what came of it where that is known.
+    pub(super) fn of(call: &CalledTool, outcome: Option<&ToolOutcome>) -> Self {
+        let state = match (call.state, outcome) {
+            (CallState::AwaitingConfirmation, _) => "awaiting_confirmation",
+            (CallState::Called, None) => "called",
+            (CallState::Called, Some(outcome)) if outcome.failed => "failed",
+            (CallState::Called, Some(_)) => "done",
+        };
+        let arguments = call.arguments.as_object().into_iter().flatten();
+        let details = arguments.map(|(name, value)| CallDetail {
+            name: name.clone(),
+            value: value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned),
+        });
+        Self {
+            id: call.id.clone(),
+            title: call.title.clone(),
+            state,
+            details: match call.state {
+                CallState::AwaitingConfirmation => details.collect(),
+                CallState::Called => Vec::new(),
+            },
+        }
+    }
+
+    fn all(message: &Message) -> Vec<Self> {
+        let outcomes = results_in(&message.metadata);
+        let calls = calls_in(&message.metadata).into_iter();
+        let own = calls.filter(|call| !BUILT_IN.contains(&call.name.as_str()));
+        own.map(|call| {
+            let outcome = outcomes.iter().find(|it| it.tool_call_id == call.id);
+            Self::of(&call, outcome)
+        })
+        .collect()
+    }
 }
 
 impl From<Message> for VisitorMessage {
@@ -73,6 +136,7 @@ impl From<Message> for VisitorMessage {
             link_hosts: list("link_hosts"),
             suggestions: list("suggestions"),
             offer_person,
+            calls: VisitorCall::all(&message),
             feedback: message.feedback.map(|feedback| feedback.rating),
             agent: agent.map(str::to_owned),
             ended: ended.map(str::to_owned),

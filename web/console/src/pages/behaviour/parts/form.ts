@@ -30,6 +30,8 @@ export interface Behaviour {
   /** When people answer; null where no hours are kept. */
   office: OfficeHours | null;
   usesTools: boolean;
+  /** The names of the tools that were chosen. */
+  tools: string[];
   knowledgeOnly: boolean;
   /** Whether Q&A pairs answer word for word; empty: where no model answers. */
   verbatim: '' | 'yes' | 'no';
@@ -58,6 +60,7 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
     asksRating: settings.isRatingEnabled,
     office: settings.officeHours ?? null,
     usesTools: settings.isToolEnabled,
+    tools: settings.tools ?? [],
     ...answeringOf(settings.answering ?? {}),
   };
 }
@@ -99,6 +102,7 @@ export function changeOf(changed: Partial<Behaviour>): ChatbotChange {
     isRatingEnabled: changed.asksRating,
     officeHours: changed.office,
     isToolEnabled: changed.usesTools,
+    tools: changed.tools,
   });
   const personality = defined({ style: orNull(changed.style), tone: orNull(changed.tone) });
   const suggestions = changed.suggestions?.map(({ text }) => text.trim()).filter(Boolean);

@@ -5,6 +5,8 @@ import { ApiError, OFFLINE, type components } from '@okra/client';
 
 export type Passage = components['schemas']['CitedSource'];
 type Message = components['schemas']['MessageBody'];
+type Call = components['schemas']['CalledTool'];
+type Result = components['schemas']['ToolOutcome'];
 
 /** Milliseconds since the question, as the server measured them. */
 export interface Timings {
@@ -37,6 +39,11 @@ export interface Turn {
   used: readonly Passage[] | undefined;
   facts: Facts;
   error: ApiError | undefined;
+  /** The answer's id, once there is one. */
+  id: string | undefined;
+  /** The tools that it called, and what came of that. */
+  calls: readonly Call[];
+  results: readonly Result[];
 }
 
 /** Sends what is asked; throws an `ApiError` where that fails. */
@@ -54,17 +61,29 @@ export class Talk {
     return this.turns.at(-1)?.state === 'writing';
   }
 
+  /** The call of the last answer that waits to be confirmed. */
+  get waiting(): Call | undefined {
+    const last = this.turns.at(-1);
+    return last?.state === 'complete' ? last.calls.find(({ state }) => state === 'awaiting_confirmation') : undefined;
+  }
+
+  /** Confirms that call, in these words. */
+  async confirm(words: string): Promise<void> {
+    const [call, answer] = [this.waiting, this.turns.at(-1)?.id];
+    if (call && answer) await this.ask(words, { message_id: answer, call_id: call.id });
+  }
+
   /** Asks; does nothing while an answer is being written. Resolves when the answer has ended. */
-  async ask(question: string): Promise<void> {
+  async ask(question: string, confirm?: { message_id: string; call_id: string }): Promise<void> {
     const content = question.trim();
     if (!content || this.busy) return;
     const key = ++this.#keys;
-    const turn: Turn = { key, question: content, answer: '', state: 'writing', passages: undefined, used: undefined, facts: {}, error: undefined };
+    const turn: Turn = { key, question: content, answer: '', state: 'writing', passages: undefined, used: undefined, facts: {}, error: undefined, id: undefined, calls: [], results: [] };
     this.turns = [...this.turns, turn];
     const running = new AbortController();
     this.#running = running;
     try {
-      const asked = { platform: 'playground', messages: [{ role: 'user', content }], session_id: this.#session };
+      const asked = { platform: 'playground', messages: [{ role: 'user', content }], session_id: this.#session, ...(confirm ? { confirm } : {}) };
       for await (const event of readEvents(await this.send(asked, running.signal))) {
         if (running.signal.aborted) break;
         this.#take(key, event);
@@ -102,7 +121,11 @@ export class Talk {
     const turn = this.#turn(key);
     if (!turn) return; // it was begun anew meanwhile
     const told = JSON.parse(data);
-    if (name === 'session') this.#session = told.session_id;
+    if (name === 'session') {
+      this.#session = told.session_id;
+      this.#change(key, { id: told.message_id });
+    } else if (name === 'tool_call') this.#change(key, { calls: [...turn.calls, told] });
+    else if (name === 'tool_result') this.#change(key, { results: [...turn.results, told] });
     else if (name === 'sources') this.#change(key, { passages: told.sources });
     else if (name === 'delta') this.#change(key, { answer: turn.answer + told.content });
     else if (name === 'done' && told.ended === 'handed_over') this.#change(key, { state: 'failed', error: new ApiError('handed_over', 'A person has this conversation: the chatbot says nothing.', 0, []) });

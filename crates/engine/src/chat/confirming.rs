@@ -1,0 +1,90 @@
+//! A call that waits for the visitor, and the message by which it is confirmed. It is carried out in the turn of that
+//! message: once, whoever sends what how often, since the message's id is made of the call.
+
+use std::time::Duration;
+
+use okra_domain::chatbot::Chatbot;
+use okra_domain::error::Result;
+use okra_domain::session::{Message, SenderType, Session};
+use okra_domain::tool::{CallState, CalledTool, calls_in};
+use okra_domain::{Error, ErrorKind, MessageId};
+use okra_store::sessions::{OpenTurn, SessionKey, UserMessage};
+use uuid::Uuid;
+
+use super::Confirms;
+use crate::Engine;
+
+/// The word for a call that cannot be confirmed any more.
+const LAPSED: &str = "confirmation_lapsed";
+/// How long a call can be confirmed.
+const GOOD_FOR: Duration = Duration::from_secs(60 * 60);
+
+impl Engine {
+    /// Stores the message that confirms a call; gives the turn, and the call. A call can be confirmed while the answer
+    /// that made it is the last thing said, for an hour.
+    pub(super) async fn open_confirming(
+        &self,
+        chatbot: &Chatbot,
+        key: &SessionKey,
+        said: UserMessage,
+        (confirms, history): (&Confirms, u32),
+    ) -> Result<(OpenTurn, CalledTool)> {
+        let store = &self.parts.store;
+        let missing = || Error::not_found("call to confirm");
+        let session = match key {
+            SessionKey::Id(id) => Some(store.session(chatbot, *id).await?),
+            SessionKey::Visitor {
+                platform,
+                token: Some(token),
+                ..
+            } => store.visitor_session(chatbot, platform, token).await?,
+            SessionKey::Visitor { token: None, .. } => None,
+        };
+        let session = session.ok_or_else(missing)?;
+        let answer = store
+            .message(&session, confirms.answer)
+            .await?
+            .ok_or_else(missing)?;
+        let call = waiting(&answer, &confirms.call).ok_or_else(missing)?;
+        let said = UserMessage {
+            id: Some(id_of(confirms)),
+            ..said
+        };
+        // One that was confirmed already is told so, rather than that something else was said since.
+        if store.message(&session, id_of(confirms)).await?.is_none() {
+            self.check_good(&session, &answer)?;
+        }
+        let open = store.open_turn_once(chatbot, key, said, history).await?;
+        Ok((open, call))
+    }
+
+    fn check_good(&self, session: &Session, answer: &Message) -> Result<()> {
+        let is_last = session
+            .last_message
+            .as_ref()
+            .is_some_and(|last| last.id == answer.id);
+        let age = self.parts.store.clock().now().since(answer.created_at);
+        if is_last && age <= GOOD_FOR && !session.is_human_mode {
+            return Ok(());
+        }
+        let message = "This can no longer be confirmed: something else was said since, or it was too long ago. Ask again.";
+        Err(Error::new(ErrorKind::Conflict, message).coded(LAPSED))
+    }
+}
+
+/// The call of this id, where it waits.
+fn waiting(answer: &Message, id: &str) -> Option<CalledTool> {
+    if answer.sender_type != SenderType::Bot {
+        return None;
+    }
+    let mut calls = calls_in(&answer.metadata).into_iter();
+    calls.find(|call| call.id == id && call.state == CallState::AwaitingConfirmation)
+}
+
+/// The id of the message that confirms a call. It is the lowest, as of messages of the same moment the earlier one's
+/// must be lower than its answer's.
+fn id_of(confirms: &Confirms) -> MessageId {
+    let name = format!("confirms {} of {}", confirms.call, confirms.answer);
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
+    MessageId(Uuid::from_u128(id & (u128::MAX >> 48)))
+}
