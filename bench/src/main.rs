@@ -55,7 +55,7 @@ Usage: cargo xtask bench [name…]      all but streams, scale and vectors where
   query      query-knowledge over HTTP at 10,000 passages; the index alone at 100,000
   chat       what a turn costs beyond the model, and turns a second at 32 connections
   streams    the first token at 32 connections, a takeover, and 10,000 open streams, for which the limit of open files
-             has to be at least 30,000 (`ulimit -n`). Some two minutes
+             (`ulimit -n`) has to be at least 20,500. Some two minutes
   ingest     how long after an upload's answer a file is found
   web        the console's weight and first paint in Chromium; memory of a thousand visitors' open streams
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS

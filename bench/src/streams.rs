@@ -19,8 +19,13 @@ use crate::text::{Language, Random, Vocabulary};
 const CONNECTIONS: u64 = 32;
 /// Turns of each connection.
 const TURNS: u64 = 40;
+/// Before them, of each: the first question builds the index.
+const WARM_UP: u64 = 3;
 const QUESTION: usize = 50;
+/// Fewer where the limit of open files does not let the server hold so many, two files each.
 const STREAMS: usize = 10_000;
+/// Files that the server has open beside them, at most.
+const OTHER_FILES: usize = 500;
 /// Streams that are opened at the same time.
 const AT_ONCE: usize = 200;
 /// Tokens that are timed in each stream, one a second, once all are open.
@@ -57,14 +62,16 @@ async fn first_words(binary: &Path, table: &mut Table) -> Result<()> {
         async move {
             let mut random = Random(number);
             let mut added = Vec::new();
-            for turn in 0..TURNS {
+            for turn in 0..WARM_UP + TURNS {
                 let question = vocabulary.phrase(QUESTION, &mut random);
                 let visitor = format!("first-{number}-{turn}");
                 let begun = Instant::now();
                 let mut stream = Stream::open(server, &corpus.bot, &question, &visitor).await?;
                 let stamp = stream.next_stamps().await?;
                 let taken = Duration::from_micros(stamp.first().context("no token")?.taken);
-                added.push(begun.elapsed().saturating_sub(taken));
+                if turn >= WARM_UP {
+                    added.push(begun.elapsed().saturating_sub(taken));
+                }
                 while !stream.ended {
                     stream.next_stamps().await?;
                 }
@@ -141,9 +148,10 @@ async fn open_streams(binary: &Path, table: &mut Table) -> Result<()> {
     let server = Server::start(binary, &data, Some(&provider.base_url)).await?;
     let mut connection = server.connect().await?;
     let bot = new_chatbot(&mut connection).await?;
+    let streams = STREAMS.min(open_files()?.saturating_sub(OTHER_FILES) / 2 / AT_ONCE * AT_ONCE);
     let begun = Instant::now();
-    let mut open = Vec::with_capacity(STREAMS);
-    while open.len() < STREAMS {
+    let mut open = Vec::with_capacity(streams);
+    while open.len() < streams {
         let more = (open.len()..open.len() + AT_ONCE).map(|number| {
             let (server, bot) = (&server, &bot);
             async move { Stream::open(server, bot, "How?", &format!("open-{number}")).await }
@@ -175,16 +183,16 @@ async fn open_streams(binary: &Path, table: &mut Table) -> Result<()> {
     });
     let readers: Vec<_> = readers.collect();
     let mut samples = Samples::default();
-    let mut streams = Vec::with_capacity(STREAMS);
+    let mut read = Vec::with_capacity(streams);
     let mut tokens = 0;
     for reader in readers {
         let (stream, late) = reader.await??;
         ensure!(!late.is_empty(), "a stream stood still");
         tokens += late.len();
-        streams.push(stream);
+        read.push(stream);
         late.into_iter().for_each(|it| samples.push(it));
     }
-    let figure = format!("resident memory, {STREAMS} open streams at a token a second");
+    let figure = format!("resident memory, {streams} open streams at a token a second");
     table.at_most(figure, server.resident_mb()?, 1_000.0, "MB");
     table.at_most(
         "  a token is late by, p99",
@@ -196,8 +204,21 @@ async fn open_streams(binary: &Path, table: &mut Table) -> Result<()> {
     table.plain("  slowest", samples.percentile(1.0), "ms");
     table.plain("  tokens timed", tokens as f64, "");
     table.plain("  opened within", opened, "s");
-    drop(streams);
+    drop(read);
     server.stop().await
+}
+
+/// How many files this program and the server may have open each.
+fn open_files() -> Result<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next());
+    Ok(soft
+        .context("no limit of open files")?
+        .parse()
+        .unwrap_or(usize::MAX))
 }
 
 /// An answer that is being read.

@@ -1,4 +1,4 @@
-"""English texts to fit the token vectors on, read from five Debian documentation packages.
+"""English texts to fit the token vectors on: of five Debian documentation packages, and made-up questions.
 
 The packages are fetched with `apt-get download` and unpacked beside the other working files;
 nothing is installed. Their text only steers the fit: none of it is kept in the model.
@@ -9,6 +9,8 @@ import re
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+
+import support
 
 PACKAGES = [
     "gnome-user-docs",
@@ -31,6 +33,7 @@ PASSAGE_CHARACTERS = 600
 # transformer's time, which is most of the whole; whether it would help was not tried.
 SHORT, LONG = 80, 215
 MOST_SHORT = 12_000
+QUESTIONS = 10_000
 # Of each kind: the fewest characters a text may have, and how many are drawn at most.
 KINDS = {
     "headings": (12, 10_000),
@@ -146,5 +149,6 @@ def texts(work: Path) -> list[str]:
     shuffle.shuffle(chosen)
     short = [text for text in chosen if len(text) < SHORT]
     fitting = [text for text in chosen if len(text) >= LONG] + short[:MOST_SHORT]
+    fitting += support.questions(QUESTIONS)
     shuffle.shuffle(fitting)
     return fitting

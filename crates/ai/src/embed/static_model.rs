@@ -30,7 +30,7 @@ pub const DIMENSIONS: usize = 256;
 
 /// The built-in model's vector space. Rename it whenever `model.bin` changes: stored vectors of the
 /// old model must not be compared with new ones.
-pub const SPACE: &str = "okra-static-en-256-v1";
+pub const SPACE: &str = "okra-static-en-256-v2";
 
 static BUILT_IN: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
