@@ -16,6 +16,7 @@ mod images;
 mod indexes;
 mod ingest;
 pub mod live;
+pub mod mail;
 mod office;
 pub mod pairs;
 mod passages;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub browser: Option<Browser>,
     /// Folders and buckets that sources may name.
     pub places: sources::Places,
+    /// Sends e-mail, where the operator names a mail server.
+    pub mailer: Option<mail::Mailer>,
     /// Limits and choices.
     pub options: Options,
 }
@@ -189,6 +192,11 @@ impl Engine {
     /// Folders and buckets that sources may name.
     pub fn places(&self) -> &sources::Places {
         &self.parts.places
+    }
+
+    /// Sends e-mail, where the operator names a mail server.
+    pub fn mailer(&self) -> Option<&mail::Mailer> {
+        self.parts.mailer.as_ref()
     }
 
     /// Memory that search indexes take just now, in bytes.
