@@ -24,6 +24,7 @@ mod prompt;
 pub mod providers;
 pub mod reading;
 mod reembed;
+mod replies;
 mod rerankers;
 mod retrieve;
 pub mod sources;
@@ -106,6 +107,8 @@ pub struct Options {
     pub reading: Reading,
     /// How long a visitor's answer goes on with nobody reading it.
     pub abandon_after: Duration,
+    /// The address under which visitors reach this server, without a slash at its end; `None` where nobody said.
+    pub public_url: Option<String>,
 }
 
 impl Default for Options {
@@ -123,6 +126,7 @@ impl Default for Options {
             index_folder: None,
             reading: Reading::default(),
             abandon_after: Duration::from_secs(30),
+            public_url: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! E-mail: the mail server that the operator names, and what is sent through it.
 //!
-//! Links are sent while whoever made them waits.
+//! Links are sent while whoever made them waits; what people reply is sent by a job (`replies`).
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -143,6 +143,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             index_folder: Some(config.data_dir.join("indexes")),
             reading: config.reading.clone(),
             abandon_after: config.abandon_after,
+            public_url: config.public_url.clone(),
             ..Options::default()
         },
     })?;
