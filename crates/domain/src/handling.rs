@@ -1,9 +1,14 @@
 //! Who answers a conversation: its chatbot, or a person. Pure rules; the store applies them in the
 //! transaction that reads what they change, so that of two agents at once each sees the other.
 
+use std::time::Duration;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::SessionState;
 use crate::{PersonId, Timestamp};
+
+/// How long a visitor has to see what a person replied before it is sent by e-mail.
+pub const MAIL_AFTER: Duration = Duration::from_secs(2 * 60);
 
 /// Who answers, and how the conversation stands. Nobody is assigned where the chatbot answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

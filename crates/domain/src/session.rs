@@ -79,6 +79,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// The e-mail address that the visitor left, or the site that vouched for them gave.
+    pub fn email(&self) -> Option<&str> {
+        self.metadata.get("email")?.as_str()
+    }
+
     /// Who answers in it.
     pub fn handling(&self) -> Handling {
         Handling {
@@ -153,6 +158,9 @@ pub struct SessionRating {
 
 /// The scores there are.
 pub const SCORES: std::ops::RangeInclusive<i64> = 1..=5;
+
+/// The platform of conversations on a site's or Okra's own page, which shows the visitor what people write.
+pub const WEB: &str = "web";
 
 /// The platform of conversations that builders have with their own chatbots: the overview counts
 /// none of them.

@@ -16,6 +16,7 @@ mod images;
 mod indexes;
 mod ingest;
 pub mod live;
+pub mod mail;
 mod office;
 pub mod pairs;
 mod passages;
@@ -23,6 +24,7 @@ mod prompt;
 pub mod providers;
 pub mod reading;
 mod reembed;
+mod replies;
 mod rerankers;
 mod retrieve;
 pub mod sources;
@@ -71,6 +73,8 @@ pub struct Parts {
     pub browser: Option<Browser>,
     /// Folders and buckets that sources may name.
     pub places: sources::Places,
+    /// Sends e-mail, where the operator names a mail server.
+    pub mailer: Option<mail::Mailer>,
     /// Limits and choices.
     pub options: Options,
 }
@@ -103,6 +107,8 @@ pub struct Options {
     pub reading: Reading,
     /// How long a visitor's answer goes on with nobody reading it.
     pub abandon_after: Duration,
+    /// The address under which visitors reach this server, without a slash at its end; `None` where nobody said.
+    pub public_url: Option<String>,
 }
 
 impl Default for Options {
@@ -120,6 +126,7 @@ impl Default for Options {
             index_folder: None,
             reading: Reading::default(),
             abandon_after: Duration::from_secs(30),
+            public_url: None,
         }
     }
 }
@@ -189,6 +196,11 @@ impl Engine {
     /// Folders and buckets that sources may name.
     pub fn places(&self) -> &sources::Places {
         &self.parts.places
+    }
+
+    /// Sends e-mail, where the operator names a mail server.
+    pub fn mailer(&self) -> Option<&mail::Mailer> {
+        self.parts.mailer.as_ref()
     }
 
     /// Memory that search indexes take just now, in bytes.

@@ -40,7 +40,7 @@ pub enum Step {
     Dropped,
 }
 
-/// Workers that do nothing but send events to endpoints: each waits for a stranger's server.
+/// Workers that do nothing but send events and e-mail: each waits for a stranger's server.
 const SENDERS: usize = 4;
 
 /// Runs jobs of one engine.
@@ -148,6 +148,7 @@ impl Worker {
             Task::Embed => self.reembed(job).await?,
             Task::Announce(event) => self.engine.announce(job, *event).await?,
             Task::Deliver(delivery) => self.engine.deliver(job, *delivery).await?,
+            Task::Mail(session) => self.engine.mail_replies(job, *session).await?,
         };
         let name = match job.task {
             Task::Ingest(_) => "ingest",
@@ -155,6 +156,7 @@ impl Worker {
             Task::Embed => "embed",
             Task::Announce(_) => "webhook_event",
             Task::Deliver(_) => "webhook",
+            Task::Mail(_) => "mail",
             Task::DeleteBlobs(_) => "delete_blobs",
         };
         let outcome = format!("{step:?}").to_lowercase();

@@ -13,6 +13,7 @@ use okra_domain::Clock;
 use okra_engine::browser::Browser;
 use okra_engine::embedders::{Embedders, Embedding, ServerEmbedding};
 use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
+use okra_engine::mail::Mailer;
 use okra_engine::providers::Models;
 use okra_engine::sources::Places;
 use okra_engine::{Engine, Options, Parts};
@@ -22,7 +23,6 @@ use okra_store::buckets::Buckets;
 use crate::accounts::Accounts;
 use crate::config::{self, Config};
 use crate::limits::Limits;
-use crate::mail::Mailer;
 use crate::visitor::Tokens;
 use crate::{random, reference, routes, telemetry};
 
@@ -41,8 +41,6 @@ pub struct App {
     pub started: Instant,
     /// How people sign in.
     pub accounts: Arc<Accounts>,
-    /// Sends links, where a mail server is configured.
-    pub mailer: Option<Arc<Mailer>>,
 }
 
 /// What the visitor API needs beside the engine.
@@ -133,6 +131,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         gate,
         fetcher,
         browser,
+        mailer: config.smtp.as_ref().map(Mailer::new).transpose()?,
         options: Options {
             fallback: config.fallback,
             prompt_tokens: config.max_prompt_tokens,
@@ -144,6 +143,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             index_folder: Some(config.data_dir.join("indexes")),
             reading: config.reading.clone(),
             abandon_after: config.abandon_after,
+            public_url: config.public_url.clone(),
             ..Options::default()
         },
     })?;
@@ -194,11 +194,9 @@ impl App {
         config
             .public_url
             .get_or_insert_with(|| format!("http://{}", reachable(address)));
-        let mailer = config.smtp.as_ref().map(Mailer::new).transpose()?;
         Ok(Self {
             visitors: Arc::new(Visitors::new(engine.store(), &config).await?),
             accounts: Arc::new(Accounts::new(&config, engine.store().clock())),
-            mailer: mailer.map(Arc::new),
             engine,
             config: Arc::new(config),
             metrics: telemetry::start_metrics(),

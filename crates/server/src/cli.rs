@@ -20,11 +20,11 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use okra_domain::models::NamedProvider;
 use okra_domain::{Clock, Secret};
+use okra_engine::mail::Mailer;
 use okra_engine::{Engine, reading};
 
 use crate::app::{Spec, build_engine};
 use crate::config::{Config, DEFAULTS, Embedding, Flags};
-use crate::mail::Mailer;
 use crate::telemetry;
 
 /// Chatbots that answer from your documents: one binary, one data folder.

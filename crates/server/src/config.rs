@@ -15,6 +15,7 @@ use okra_domain::models::NamedProvider;
 use okra_domain::provider::OPENAI_URL;
 use okra_domain::{ChatbotId, Secret};
 use okra_engine::Fallback;
+use okra_engine::mail::Smtp;
 use okra_engine::reading::Reading;
 use okra_store::sealing::MasterKeys;
 use serde::Deserialize;
@@ -22,7 +23,6 @@ use toml::{Table, Value};
 use url::Url;
 
 use crate::limits::Rates;
-use crate::mail::Smtp;
 
 /// The defaults, which are the manual too.
 pub const DEFAULTS: &str = include_str!("../../../okra.default.toml");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::{
-    ChatbotId, DeliveryId, Error, ItemId, JobId, OrganizationId, SourceId, Timestamp,
+    ChatbotId, DeliveryId, Error, ItemId, JobId, OrganizationId, SessionId, SourceId, Timestamp,
     WebhookEventId,
 };
 use uuid::Uuid;
@@ -33,6 +33,8 @@ pub enum Task {
     Announce(WebhookEventId),
     /// Send an event to an endpoint.
     Deliver(DeliveryId),
+    /// Send what people replied in a session by e-mail, where its visitor has not seen it.
+    Mail(SessionId),
 }
 
 /// Which jobs a worker takes. What is sent waits for strangers' servers, so it has workers of its own:
@@ -41,9 +43,9 @@ pub enum Task {
 pub enum Lane {
     /// All.
     Any,
-    /// All but [`Task::Deliver`].
+    /// All but [`Task::Deliver`] and [`Task::Mail`].
     Work,
-    /// [`Task::Deliver`] alone.
+    /// [`Task::Deliver`] and [`Task::Mail`] alone.
     Deliveries,
 }
 
@@ -103,8 +105,8 @@ impl Store {
         // Idle workers look often; looking alone should not take the database's write lock.
         let due = match lane {
             Lane::Any => due!(""),
-            Lane::Work => due!(" AND kind <> 'webhook'"),
-            Lane::Deliveries => due!(" AND kind = 'webhook'"),
+            Lane::Work => due!(" AND kind NOT IN ('webhook', 'mail')"),
+            Lane::Deliveries => due!(" AND kind IN ('webhook', 'mail')"),
         };
         if self.db.count(due, params![now]).await? == 0 {
             return Ok(None);
@@ -113,10 +115,16 @@ impl Store {
         let sql = match (lane, tx.is_postgres()) {
             (Lane::Any, true) => claim!("", " FOR UPDATE SKIP LOCKED"),
             (Lane::Any, false) => claim!("", ""),
-            (Lane::Work, true) => claim!(" AND kind <> 'webhook'", " FOR UPDATE SKIP LOCKED"),
-            (Lane::Work, false) => claim!(" AND kind <> 'webhook'", ""),
-            (Lane::Deliveries, true) => claim!(" AND kind = 'webhook'", " FOR UPDATE SKIP LOCKED"),
-            (Lane::Deliveries, false) => claim!(" AND kind = 'webhook'", ""),
+            (Lane::Work, true) => claim!(
+                " AND kind NOT IN ('webhook', 'mail')",
+                " FOR UPDATE SKIP LOCKED"
+            ),
+            (Lane::Work, false) => claim!(" AND kind NOT IN ('webhook', 'mail')", ""),
+            (Lane::Deliveries, true) => claim!(
+                " AND kind IN ('webhook', 'mail')",
+                " FOR UPDATE SKIP LOCKED"
+            ),
+            (Lane::Deliveries, false) => claim!(" AND kind IN ('webhook', 'mail')", ""),
         };
         let values = params![Uuid::new_v4(), now.after(lease_for), now];
         let row = tx.fetch_optional(sql, values).await?;
@@ -287,6 +295,37 @@ pub(crate) async fn deliver(
     tx.execute(sql, values).await.map(|_| ())
 }
 
+/// Asks for what people replied in a session to be sent by e-mail at a time; the job has the session's id. One that
+/// waits for a sooner time keeps it, one that failed starts over, and one that is under way goes on and is begun again:
+/// stopping it in the middle of a letter would send the letter twice.
+pub(crate) async fn mail(
+    tx: &mut Tx,
+    owner: Owner,
+    session: SessionId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, attempts, run_at, \
+               created_at) VALUES ($1, 'mail', $2, $3, 0, $4, $5) ON CONFLICT (id) DO UPDATE SET \
+               attempts = CASE WHEN jobs.lease IS NULL THEN 0 ELSE jobs.attempts END, \
+               run_at = CASE WHEN jobs.lease IS NULL AND jobs.attempts = 0 \
+               AND jobs.run_at < excluded.run_at THEN jobs.run_at ELSE excluded.run_at END";
+    let (organization, chatbot) = (owner.organization.0, owner.chatbot.0);
+    let values = params![session.0, organization, chatbot, at, now];
+    tx.execute(sql, values).await.map(|_| ())
+}
+
+/// Ends a job that [`mail`] asked for, inside the caller's transaction; where it was asked for again since it was
+/// begun, it waits for its time anew.
+pub(crate) async fn end_mail(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> {
+    let sql = "DELETE FROM jobs WHERE id = $1 AND lease = $2 AND run_at <= $3";
+    tx.execute(sql, params![job.id.0, job.lease, now]).await?;
+    let sql = "UPDATE jobs SET lease = NULL, lease_until = NULL, attempts = 0 \
+               WHERE id = $1 AND lease = $2";
+    let values = params![job.id.0, job.lease];
+    tx.execute(sql, values).await.map(|_| ())
+}
+
 /// Gives a job back inside the caller's transaction, to be begun again at a time; `false` where its lease
 /// was lost.
 pub(crate) async fn again(tx: &mut Tx, job: &Job, at: Timestamp) -> Result<bool> {
@@ -405,6 +444,7 @@ fn read(row: &Row) -> Result<Job> {
         ("embed", _) => Task::Embed,
         ("webhook_event", _) => Task::Announce(WebhookEventId(row.get("id")?)),
         ("webhook", _) => Task::Deliver(DeliveryId(row.get("id")?)),
+        ("mail", _) => Task::Mail(SessionId(row.get("id")?)),
         ("delete_blobs", _) => Task::DeleteBlobs(row.get("path")?),
         (other, _) => {
             let what = format!("no job is of kind {other:?}");

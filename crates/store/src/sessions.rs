@@ -24,6 +24,7 @@ mod contacts;
 mod handling;
 mod inbox;
 mod listing;
+mod mails;
 mod notes;
 mod queue;
 mod ratings;
@@ -42,6 +43,7 @@ use serde_json::{Map, Value};
 pub use handling::{AgentMessage, AgentSaid, Reader, Standing};
 pub use inbox::QueueCounts;
 pub use listing::SessionFilter;
+pub use mails::{MAIL, Mailed, Unseen};
 pub(crate) use queue::Queue;
 use write::Write;
 

@@ -21,6 +21,8 @@ pub struct MockMailServer {
 #[derive(Default)]
 struct Shared {
     refuses: AtomicBool,
+    puts_off: AtomicBool,
+    denies: AtomicBool,
     commands: Mutex<Vec<String>>,
     letters: Mutex<Vec<String>>,
 }
@@ -59,6 +61,16 @@ impl MockMailServer {
         self.shared.refuses.store(true, Ordering::SeqCst);
     }
 
+    /// Whether from now on it takes recipients only later.
+    pub fn put_off(&self, on: bool) {
+        self.shared.puts_off.store(on, Ordering::SeqCst);
+    }
+
+    /// Whether from now on it takes letters and does not say so, as one that dies in between.
+    pub fn deny(&self, on: bool) {
+        self.shared.denies.store(on, Ordering::SeqCst);
+    }
+
     /// The commands of all clients so far.
     pub fn commands(&self) -> Vec<String> {
         lock(&self.shared.commands).clone()
@@ -86,7 +98,10 @@ async fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let answer = match &mut letter {
             Some(_) if text == "." => {
                 lock(&shared.letters).extend(letter.take());
-                "250 taken"
+                match shared.denies.load(Ordering::SeqCst) {
+                    true => "451 died",
+                    false => "250 taken",
+                }
             }
             Some(letter) => {
                 letter.push_str(&line);
@@ -114,6 +129,7 @@ fn answer(command: &str, shared: &Shared) -> &'static str {
         "AUTH" if command == LOGIN => "235 signed in",
         "AUTH" => "535 no such login",
         "RCPT" if shared.refuses.load(Ordering::SeqCst) => "550 nobody here",
+        "RCPT" if shared.puts_off.load(Ordering::SeqCst) => "451 later",
         "MAIL" | "RCPT" | "NOOP" => "250 fine",
         "DATA" => "354 go on",
         "QUIT" => "221 bye",

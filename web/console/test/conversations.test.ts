@@ -130,15 +130,16 @@ test('how an answer came about is read, and what is malformed is left out', () =
         outcome: 'answered',
         timings_ms: { retrieval: 2.5, first_text: null, total: 'long' },
         feedback: { rating: 'down', comment: 'Wrong.' },
+        mail: { state: 'sent', to: 'kim@example.com', at: '2026-01-01T00:00:00Z' },
         sources: [{ knowledge_id: 'k', title: 'T', chunk: 1, similarity: 0.9 }],
       },
     }),
   );
-  expect(facts).toMatchObject({ answeredBy: 'passage', ended: 'complete', outcome: 'answered', error: undefined, feedback: { rating: 'down', comment: 'Wrong.' } });
+  expect(facts).toMatchObject({ answeredBy: 'passage', ended: 'complete', outcome: 'answered', error: undefined, feedback: { rating: 'down', comment: 'Wrong.' }, mail: { state: 'sent', to: 'kim@example.com' } });
   expect(facts.timings).toEqual({ retrieval: 2.5, first_text: undefined, total: undefined });
   expect(facts.sources).toHaveLength(1);
-  const empty = factsOf(message('m', 1, { metadata: { answered_by: 'magic', timings_ms: null, sources: 'none', feedback: { rating: 'sideways' } } }));
-  expect(empty).toMatchObject({ answeredBy: undefined, sources: [], feedback: undefined });
+  const empty = factsOf(message('m', 1, { metadata: { answered_by: 'magic', timings_ms: null, sources: 'none', feedback: { rating: 'sideways' }, mail: { state: 'lost', to: 'kim@example.com' } } }));
+  expect(empty).toMatchObject({ answeredBy: undefined, sources: [], feedback: undefined, mail: undefined });
 });
 
 test('a visitor is called by the best that is known', () => {

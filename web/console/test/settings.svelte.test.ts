@@ -28,7 +28,7 @@ const details = {
   is_public: false,
   suggestions: ['One?', 'Two?'],
   personality_config: { style: 'Friendly', tone: null },
-  settings: { prompt: 'Help.', model: 'gpt-4o-mini', greeting: 'Hi!', isRequestUserInfoEnabled: false, isHumanHandoverEnabled: true, isRatingEnabled: false, isToolEnabled: true },
+  settings: { prompt: 'Help.', model: 'gpt-4o-mini', greeting: 'Hi!', isRequestUserInfoEnabled: false, isHumanHandoverEnabled: true, isRatingEnabled: false, isEmailFollowUpEnabled: false, isToolEnabled: true },
 } as unknown as ChatbotDetails;
 
 test('only what was changed is sent, so that nobody else’s change is undone', () => {
@@ -38,9 +38,10 @@ test('only what was changed is sent, so that nobody else’s change is undone', 
   expect(changeOf(draft.changes())).toEqual({ settings: { prompt: 'Help kindly.' } });
   draft.value.style = '  ';
   draft.value.asksEmail = true;
+  draft.value.mailsReplies = true;
   draft.value.suggestions = [...draft.value.suggestions].reverse().concat({ key: 2, text: ' ' });
   expect(changeOf(draft.changes())).toEqual({
-    settings: { prompt: 'Help kindly.', isRequestUserInfoEnabled: true },
+    settings: { prompt: 'Help kindly.', isRequestUserInfoEnabled: true, isEmailFollowUpEnabled: true },
     personality_config: { style: null },
     suggestions: ['Two?', 'One?'],
   });

@@ -56,6 +56,9 @@ pub struct Settings {
     pub is_human_handover_enabled: bool,
     /// Let visitors end a conversation in the widget, and rate it once it is settled.
     pub is_rating_enabled: bool,
+    /// Send what people reply to the e-mail address that the visitor left, where the visitor has not seen it within
+    /// two minutes. It takes a mail server, which the operator names (`smtp_url`).
+    pub is_email_follow_up_enabled: bool,
     /// When people answer; left out where no hours are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub office_hours: Option<OfficeHours>,
@@ -88,6 +91,7 @@ impl Default for Settings {
             is_request_user_info_enabled: false,
             is_human_handover_enabled: true,
             is_rating_enabled: false,
+            is_email_follow_up_enabled: false,
             office_hours: None,
             is_tool_enabled: true,
             tools: Vec::new(),

@@ -17,6 +17,7 @@ use crate::accounts::{MadeLink, make_link};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::input::{Json, parse_id};
+use crate::mail;
 
 /// A person of the organization.
 #[derive(Debug, Serialize, ToSchema)]
@@ -151,8 +152,8 @@ pub async fn invite(
 
 /// Whether the link could be sent to `to`.
 async fn send(app: &App, made: &MadeLink, to: &str, organization: &str) -> bool {
-    match &app.mailer {
-        Some(mailer) => mailer.send_link(made, to, organization).await,
+    match app.engine.mailer() {
+        Some(mailer) => mail::send_link(mailer, made, to, organization).await,
         None => false,
     }
 }

@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use okra_domain::chatbot::{Chatbot, Snippet, VoiceWidgetConfig};
-use okra_domain::session::MAX_COMMENT_CHARS;
+use okra_domain::session::{self, MAX_COMMENT_CHARS};
 use okra_domain::{Error, ErrorKind, Timestamp};
 use okra_engine::chat::hosts_in;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ use crate::picture::MAX_BYTES;
 use crate::visitor::{self, Visitor};
 
 /// The platform of sessions that visitors begin here.
-pub const PLATFORM: &str = "web";
+pub const PLATFORM: &str = session::WEB;
 /// The most characters of a visitor's message: people type them, programs have the external API.
 pub const MAX_QUESTION_CHARS: usize = 4_000;
 

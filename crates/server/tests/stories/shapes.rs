@@ -17,7 +17,8 @@ const LIST_FORM: &str = "active created_at description enabled_plugins id is_pub
     organization_id personality_config settings slug suggestions updated_at version_id \
     voice_widget_config";
 const FULL_FORM_ONLY: &str = "docs_metadata managers migrated_data openai_api_key v1_chatbot_id";
-const SETTINGS: &str = "greeting isHumanHandoverEnabled isRatingEnabled isRequestUserInfoEnabled isToolEnabled model prompt snippet";
+const SETTINGS: &str = "greeting isEmailFollowUpEnabled isHumanHandoverEnabled isRatingEnabled \
+    isRequestUserInfoEnabled isToolEnabled model prompt snippet";
 const SNIPPET: &str = "header language logo name primaryColor secondaryColor slogan";
 const ITEM: &str = "id chatbot_id type title status error enabled source source_id size_bytes chunks \
     characters created_at updated_at synced_at";

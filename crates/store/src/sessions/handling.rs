@@ -3,16 +3,17 @@
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::handling::Handling;
+use okra_domain::handling::{Handling, MAIL_AFTER};
 use okra_domain::session::{Attachment, Message, PLAYGROUND, SenderType, Session, SessionState};
 use okra_domain::webhook::{self, EventKind};
 use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, PersonId, SessionId, Timestamp};
 use serde_json::{Map, json};
 
-use super::{read_message, read_session, write};
+use super::{mails, read_message, read_session, write};
 use crate::Store;
 use crate::db::{Tx, params};
 use crate::events::Change;
+use crate::jobs;
 use crate::webhooks::Teller;
 
 /// What a person writes for the organization.
@@ -122,6 +123,10 @@ impl Store {
         };
         let teller = Teller::of(chatbot);
         teller.message(&mut tx, &session.platform, &message).await?;
+        if mails::is_followed_up(chatbot, &session) {
+            let now = message.created_at;
+            jobs::mail(&mut tx, chatbot.into(), id, now.after(MAIL_AFTER), now).await?;
+        }
         tx.commit().await?;
         let organization = chatbot.organization_id;
         let change = Change::Agent(chatbot.id, id, message.id);

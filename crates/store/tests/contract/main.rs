@@ -20,6 +20,7 @@ mod jobs;
 mod keys;
 mod knowledge;
 mod listing;
+mod mails;
 mod opening;
 mod overview;
 mod people;

@@ -5244,6 +5244,12 @@ export interface components {
              */
             greeting: string;
             /**
+             * @description Send what people reply to the e-mail address that the visitor left, where the visitor has not seen it within
+             *     two minutes. It takes a mail server, which the operator names (`smtp_url`).
+             * @default false
+             */
+            isEmailFollowUpEnabled: boolean;
+            /**
              * @description Let visitors ask for a person in the widget; the chatbot is then silent until it is handed
              *     the conversation back.
              * @default true

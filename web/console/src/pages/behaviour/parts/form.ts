@@ -27,6 +27,8 @@ export interface Behaviour {
   offersPerson: boolean;
   /** Whether visitors may end a conversation, and rate it then. */
   asksRating: boolean;
+  /** Whether what people reply is sent by e-mail where it is not seen. */
+  mailsReplies: boolean;
   /** When people answer; null where no hours are kept. */
   office: OfficeHours | null;
   usesTools: boolean;
@@ -58,6 +60,7 @@ export function behaviourOf({ settings, personality_config, ...details }: Chatbo
     asksEmail: settings.isRequestUserInfoEnabled,
     offersPerson: settings.isHumanHandoverEnabled,
     asksRating: settings.isRatingEnabled,
+    mailsReplies: settings.isEmailFollowUpEnabled,
     office: settings.officeHours ?? null,
     usesTools: settings.isToolEnabled,
     tools: settings.tools ?? [],
@@ -100,6 +103,7 @@ export function changeOf(changed: Partial<Behaviour>): ChatbotChange {
     isRequestUserInfoEnabled: changed.asksEmail,
     isHumanHandoverEnabled: changed.offersPerson,
     isRatingEnabled: changed.asksRating,
+    isEmailFollowUpEnabled: changed.mailsReplies,
     officeHours: changed.office,
     isToolEnabled: changed.usesTools,
     tools: changed.tools,

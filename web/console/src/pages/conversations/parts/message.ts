@@ -24,6 +24,8 @@ export interface Facts {
   /** What the agent is called who wrote it. */
   agent: string | undefined;
   feedback: { rating: 'up' | 'down'; comment?: string | null } | undefined;
+  /** Whether it went out by e-mail, and to whom. */
+  mail: { state: 'sent' | 'failed'; to: string } | undefined;
 }
 
 /** Reads a message's metadata; what is missing or of another form is left out. */
@@ -31,6 +33,7 @@ export function factsOf({ metadata }: Message): Facts {
   const one = <Word extends string>(name: string, words: readonly Word[]): Word | undefined => words.find((word) => word === metadata[name]);
   const timings = objectIn(metadata['timings_ms']);
   const feedback = objectIn(metadata['feedback']);
+  const { state, to } = objectIn(metadata['mail']);
   const { sources, error } = metadata;
   const agent = objectIn(metadata['agent'])['name'];
   return {
@@ -42,6 +45,7 @@ export function factsOf({ metadata }: Message): Facts {
     timings: { retrieval: numberIn(timings['retrieval']), first_text: numberIn(timings['first_text']), total: numberIn(timings['total']) },
     agent: typeof agent === 'string' ? agent : undefined,
     feedback: feedback['rating'] === 'up' || feedback['rating'] === 'down' ? (feedback as unknown as Facts['feedback']) : undefined,
+    mail: (state === 'sent' || state === 'failed') && typeof to === 'string' ? { state, to } : undefined,
   };
 }
 

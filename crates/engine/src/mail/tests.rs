@@ -1,7 +1,5 @@
 //! What a mail server may be named as, and what it is told.
 
-use okra_domain::person::{Link, Role};
-use okra_domain::{LinkId, OrganizationId, Timestamp};
 use okra_testkit::mail::MockMailServer;
 use tokio::net::TcpListener;
 
@@ -42,7 +40,7 @@ fn what_cannot_be_used_is_refused_without_the_password() {
         "smtp://:hush@example.com",
         "smtp://k:hush@example.com:99999",
     ] {
-        let error = format!("{:#}", Smtp::parse(odd, FROM).expect_err(odd));
+        let error = Smtp::parse(odd, FROM).expect_err(odd).to_string();
         assert!(
             error.contains("OKRA_SMTP_URL") && !error.contains("hush"),
             "{error}"
@@ -50,7 +48,7 @@ fn what_cannot_be_used_is_refused_without_the_password() {
     }
     for odd in ["", "okra", "okra@example.com\nBcc: eve@example.com"] {
         let refused = Smtp::parse("smtp://k:hush@example.com", odd).expect_err(odd);
-        let error = format!("{refused:#}");
+        let error = refused.to_string();
         assert!(
             error.contains("OKRA_SMTP_FROM") && !error.contains("hush"),
             "{error}"
@@ -67,7 +65,8 @@ async fn nothing_is_told_to_another_machine_without_tls() {
     let url = server.url().replace("127.0.0.1", "0.0.0.0");
     let mailer = Mailer::new(&Smtp::parse(&url, FROM).expect("valid")).expect("TLS starts");
     mailer.check().await.expect_err("there is no TLS");
-    assert!(!mailer.send_link(&made(), "lee@example.com", "Ours").await);
+    let unsent = mailer.send(letter()).await.expect_err("not taken");
+    assert!(matches!(unsent, Unsent::Later(_)), "{unsent:?}");
     let commands = server.commands();
     assert!(
         commands.iter().any(|command| command.starts_with("EHLO ")),
@@ -84,25 +83,17 @@ async fn a_server_that_says_nothing_is_given_up() {
     let mut mailer = Mailer::new(&Smtp::parse(&url, FROM).expect("valid")).expect("TLS starts");
     assert_eq!(mailer.patience, Duration::from_secs(10));
     mailer.patience = Duration::from_millis(20);
-    assert!(!mailer.send_link(&made(), "lee@example.com", "Ours").await);
+    let unsent = mailer.send(letter()).await.expect_err("not taken");
+    assert!(matches!(unsent, Unsent::Later(_)), "{unsent:?}");
     let error = mailer.check().await.expect_err("nobody answers");
     assert!(error.to_string().contains("OKRA_SMTP_URL"), "{error}");
 }
 
-fn made() -> MadeLink {
-    let purpose = Purpose::Invitation {
-        organization: OrganizationId(Uuid::nil()),
-        email: "lee@example.com".to_owned(),
-        role: Role::Viewer,
-    };
-    let link = Link {
-        id: LinkId(Uuid::nil()),
-        purpose,
-        created_at: Timestamp(0),
-        expires_at: Timestamp(1),
-    };
-    MadeLink {
-        link,
-        url: "https://chat.example.com/link#token".to_owned(),
+fn letter() -> Letter<'static> {
+    Letter {
+        id: Uuid::nil(),
+        to: "lee@example.com",
+        subject: "About",
+        text: "Text.",
     }
 }
