@@ -261,6 +261,8 @@ impl Engine {
         let serving = self.serving(chatbot);
         let model = serving.space.strip_prefix(TRANSFORMER);
         let choice = match (serving.embedder, model) {
+            // Vectors of a built-in model that an earlier version had.
+            (Some(EmbedderChoice::Static), _) if serving.space != STATIC_SPACE => return Ok(None),
             (Some(choice), _) => Some(choice),
             (None, _) if serving.space == STATIC_SPACE => Some(EmbedderChoice::Static),
             (None, Some(model)) => Some(EmbedderChoice::Transformer {
