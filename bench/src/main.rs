@@ -61,7 +61,7 @@ Usage: cargo xtask bench [name…]      all but streams, scale and vectors where
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
   chunks     how much of an answer reaches the model by size of chunks, on chunk_en there
   scale      a chatbot of 100,000 passages: taking in, memory, first query, queries while another takes in;
-             10,000 chatbots in one server. Some ten minutes
+             10,000 chatbots in one server. Some two minutes
   vectors    the scan of vectors at 100,000 and 1,000,000, beside FAISS where OKRA_BENCH_PYTHON names a Python
              that has faiss-cpu. Some minutes, and 4 GB of memory
 ";

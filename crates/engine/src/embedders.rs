@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
-use okra_ai::embed::static_model::{SPACE as STATIC_SPACE, StaticEmbedder};
+use okra_ai::embed::static_model::{SPACE as STATIC_SPACE, SPACES, StaticEmbedder};
 use okra_ai::embed::transformer::{ModelError, TransformerEmbedder};
 use okra_ai::embed::{Embedder, Purpose};
 use okra_ai::error::ProviderError;
@@ -328,7 +328,9 @@ impl Engine {
     /// many chatbots.
     pub async fn follow_server_embedder(&self) -> Result<u64> {
         let space = self.space_of(None);
-        let begun = self.parts.store.follow_server_embedder(&space).await?;
+        let built_in = (SPACES, STATIC_SPACE);
+        let begun = self.parts.store.follow_server_embedder(&space, built_in);
+        let begun = begun.await?;
         self.wake_workers();
         Ok(begun)
     }

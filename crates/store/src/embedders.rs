@@ -139,16 +139,20 @@ impl Store {
     }
 
     /// Begins the way to `space` for every chatbot that follows the server's choice and whose vectors
-    /// lie elsewhere, and for every item whose vectors lie elsewhere than its chatbot's; gives how many
-    /// chatbots that is.
-    pub async fn follow_server_embedder(&self, space: &str) -> Result<u64> {
+    /// lie elsewhere; to new vectors for every chatbot, whatever it chose, whose vectors are of a built-in model (their
+    /// spaces begin with the first of `built_in`) that is not the one there is now (the second); and for every item
+    /// whose vectors lie elsewhere than its chatbot's. Gives how many chatbots that is.
+    pub async fn follow_server_embedder(&self, space: &str, built_in: (&str, &str)) -> Result<u64> {
         let now = self.clock.now();
         let sql = "SELECT b.id, b.organization_id FROM chatbots b \
                    JOIN organizations o ON o.id = b.organization_id \
                    WHERE (b.serving_space <> $1 AND b.embedder IS NULL AND o.embedder IS NULL) \
+                   OR (b.serving_space LIKE $2 AND b.serving_space <> $3) \
                    OR EXISTS (SELECT 1 FROM knowledge_items i WHERE i.chatbot_id = b.id \
                    AND i.embedding_space <> COALESCE(b.serving_space, $1))";
-        let rows = self.db.fetch_all(sql, params![space]).await?;
+        let (all, now_there) = built_in;
+        let values = params![space, format!("{all}%"), now_there];
+        let rows = self.db.fetch_all(sql, values).await?;
         let mut begun = 0;
         for row in rows {
             let chatbot = ChatbotId(row.get("id")?);

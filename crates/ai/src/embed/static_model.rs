@@ -32,6 +32,9 @@ pub const DIMENSIONS: usize = 256;
 /// old model must not be compared with new ones.
 pub const SPACE: &str = "okra-static-en-256-v2";
 
+/// What the spaces of all built-in models begin with, those of earlier versions too.
+pub const SPACES: &str = "okra-static-";
+
 static BUILT_IN: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../models/static-embedder/model.bin"

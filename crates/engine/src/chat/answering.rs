@@ -21,7 +21,7 @@ use crate::tools::Tools;
 use crate::{Engine, Fallback};
 
 /// The lowest similarity of a passage that a model is given.
-const MIN_SIMILARITY: f32 = 0.05;
+pub(super) const MIN_SIMILARITY: f32 = 0.05;
 /// From this similarity on, a pair's answer is given in place of a model's: more than where no model answers, which
 /// has nothing better to give.
 const VERBATIM_SIMILARITY: f32 = 0.75;

@@ -15,6 +15,7 @@ use okra_domain::tool::{CallState, CalledTool, Contact, ToolOutcome};
 use okra_domain::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
+use super::answering::MIN_SIMILARITY;
 use super::draft::Draft;
 use super::{Running, TurnEvent, provider_error, storable};
 use crate::Engine;
@@ -37,8 +38,6 @@ const ARGUMENTS: usize = 16 * 1024;
 const RECORDED: usize = 200;
 /// The least tokens of a result that are worth giving.
 const LEAST: usize = 50;
-/// The lowest similarity of a passage that a search gives.
-const MIN_SIMILARITY: f32 = 0.05;
 
 /// What a call gave.
 enum Gave {

@@ -20,6 +20,7 @@ on_every_database![
     an_organizations_choice_reaches_its_chatbots,
     a_reading_that_ends_late_asks_for_vectors,
     the_servers_choice_is_followed,
+    an_older_built_in_model_is_left_whoever_chose_it,
     a_copy_goes_the_same_way,
 ];
 
@@ -42,6 +43,9 @@ async fn fresh(world: &World, chatbot: &Chatbot) -> Result<Chatbot> {
         .chatbot(chatbot.organization_id, chatbot.id)
         .await
 }
+
+/// What the spaces of built-in models begin with, and the one there is.
+const BUILT_IN: (&str, &str) = ("built-in-", "built-in-2");
 
 async fn choose(world: &World, chatbot: &Chatbot, model: &str, space: &str) -> Result<()> {
     let (choice, before) = (transformer(model), serving("space-1", None));
@@ -452,14 +456,50 @@ async fn the_servers_choice_is_followed(world: World) -> Result<()> {
     choose(&world, &own, "own", "space-1").await?;
     let kept = lease_embed(&world).await?;
     world.store.finish_job(&kept).await?;
-    assert_eq!(world.store.follow_server_embedder("space-1").await?, 0);
-    assert_eq!(world.store.follow_server_embedder("space-2").await?, 2);
+    assert_eq!(
+        world
+            .store
+            .follow_server_embedder("space-1", BUILT_IN)
+            .await?,
+        0
+    );
+    assert_eq!(
+        world
+            .store
+            .follow_server_embedder("space-2", BUILT_IN)
+            .await?,
+        2
+    );
     // A chatbot that is there, and an item of it that is not.
     let stray = "UPDATE knowledge_items SET embedding_space = 'space-0' WHERE chatbot_id IN \
                  (SELECT id FROM chatbots WHERE name = 'Own')";
     world.raw(stray).await;
-    assert_eq!(world.store.follow_server_embedder("space-1").await?, 1);
+    assert_eq!(
+        world
+            .store
+            .follow_server_embedder("space-1", BUILT_IN)
+            .await?,
+        1
+    );
     assert_eq!(world.store.open_jobs().await?, 3);
+    Ok(())
+}
+
+async fn an_older_built_in_model_is_left_whoever_chose_it(world: World) -> Result<()> {
+    let chatbot = world.chatbot("Own").await?;
+    world.add_ready(&chatbot, &["text"]).await?;
+    choose(&world, &chatbot, "own", "space-1").await?;
+    let first = lease_embed(&world).await?;
+    world.store.finish_job(&first).await?;
+    for (serving, begun) in [("built-in-2", 0), ("elsewhere", 0), ("built-in-1", 1)] {
+        let sql = format!("UPDATE chatbots SET serving_space = '{serving}'");
+        world.raw(&sql).await;
+        let sql = format!("UPDATE knowledge_items SET embedding_space = '{serving}'");
+        world.raw(&sql).await;
+        let followed = world.store.follow_server_embedder("space-1", BUILT_IN);
+        assert_eq!(followed.await?, begun, "{serving}");
+    }
+    assert_eq!(lease_embed(&world).await?.chatbot_id, chatbot.id);
     Ok(())
 }
 
