@@ -217,13 +217,10 @@ impl Engine {
         };
         let store = &self.parts.store;
         let heard = self.hear_takeovers().await?;
+        let (key, said) = (&request.session, request.message);
         let (open, confirmed) = match &request.confirms {
-            None => {
-                let (key, said) = (&request.session, request.message);
-                (store.open_turn(chatbot, key, said, history).await?, None)
-            }
+            None => (store.open_turn(chatbot, key, said, history).await?, None),
             Some(confirms) => {
-                let (key, said) = (&request.session, request.message);
                 let opened = self.open_confirming(chatbot, key, said, (confirms, history));
                 let (open, call) = opened.await?;
                 (open, Some(call))
