@@ -3,8 +3,8 @@
 //! A page's script is a program of whoever wrote it, inside the operator's network. So the browser has
 //! no way out but a [`Gateway`], which connects to nothing that the fetcher would not: it is told to use
 //! that proxy for every address, loopback ones too, to look no name up itself, and to send no datagrams.
-//! Each page has a process of its own with an empty profile, an end to its time and to what it may load
-//! and give, and one page is drawn at a time.
+//! Each page has a browser of its own with an empty profile, an end to its time, to the memory of each
+//! of its processes, and to what it may load and give, and one page is drawn at a time.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,14 @@ use crate::ingest::IngestError;
 
 /// How long a page's own clock runs: what its scripts wait for comes at once.
 const CLOCK: Duration = Duration::from_secs(10);
+/// Memory in which a process of the browser just works, in bytes.
+const LEAST_MEMORY: u64 = 512 << 20;
 /// Characters of the browser's complaints that are kept for the log.
 const COMPLAINT: u64 = 4_000;
 
 /// What is said to every browser. A later switch wins over an earlier one of its name, and there are no
 /// others than ours.
-const SWITCHES: [&str; 26] = [
+const SWITCHES: [&str; 28] = [
     "--headless=new",
     "--dump-dom",
     "--incognito",
@@ -49,12 +51,16 @@ const SWITCHES: [&str; 26] = [
     "--disable-breakpad",
     "--disable-crash-reporter",
     "--metrics-recording-only",
+    // One process draws the page and its frames, so that frames of many sites are not given as many
+    // times the memory. They have no cookies or logins to be kept apart.
+    "--renderer-process-limit=1",
+    "--disable-site-isolation-trials",
     // Whatever would speak without the proxy: QUIC, datagrams of WebRTC, discovery in the local network.
     "--disable-quic",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--disable-features=MediaRouter,DialMediaRouteProvider,AsyncDns,DnsOverHttpsUpgrade,Translate,\
-     OptimizationHints,WebTransport",
+     OptimizationHints,WebTransport,IsolateOrigins,site-per-process",
     // Loopback addresses too, which go past a proxy by default; and no name is looked up but by it.
     "--proxy-bypass-list=<-loopback>",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
@@ -66,14 +72,17 @@ pub struct Browser {
     program: PathBuf,
     /// How long drawing a page may take.
     time: Duration,
+    /// Memory that each process of a browser may take, in bytes.
+    memory: u64,
     sandbox: bool,
     turn: Semaphore,
 }
 
 impl Browser {
-    /// The Chromium at `program`, a path, with so much `time` for a page. Fails with a sentence for the
-    /// operator where there is none, or where it cannot have its `sandbox`.
-    pub fn new(program: &Path, time: Duration, sandbox: bool) -> Result<Self, String> {
+    /// The Chromium at `program`, a path, with so much `time` for a page and so many bytes of `memory`
+    /// for each process that draws it. Fails with a sentence for the operator where there is none, or
+    /// where it cannot have its `sandbox`.
+    pub fn new(program: &Path, time: Duration, memory: u64, sandbox: bool) -> Result<Self, String> {
         let shown = program.display();
         if !program.is_absolute() {
             return Err(format!("{shown} is no absolute path"));
@@ -82,6 +91,12 @@ impl Browser {
         let metadata = metadata.map_err(|error| format!("{shown} cannot be run: {error}"))?;
         if !metadata.is_file() {
             return Err(format!("{shown} is no program"));
+        }
+        if memory < LEAST_MEMORY {
+            return Err(format!(
+                "chromium_memory_mb (OKRA_CHROMIUM_MEMORY_MB) must be at least {}: no page is drawn in less",
+                LEAST_MEMORY >> 20
+            ));
         }
         #[cfg(unix)]
         if sandbox && rustix::process::geteuid().is_root() {
@@ -95,6 +110,7 @@ impl Browser {
         Ok(Self {
             program: program.to_owned(),
             time,
+            memory,
             sandbox,
             turn: Semaphore::new(1),
         })
@@ -134,12 +150,29 @@ fn unreadable(reason: &str) -> IngestError {
     ))
 }
 
+/// The command that runs `program` with no process of it writing to more than so much memory. Addresses,
+/// which an engine of JavaScript sets aside by the terabyte, are not limited; a shell does it, since
+/// the limit has to be there before the first of them starts another.
+#[cfg(unix)]
+fn limited(program: &Path, memory: u64) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let kilobytes = (memory / 1024).to_string();
+    command.args(["-c", "ulimit -d \"$1\" && shift && exec \"$@\"", "sh"]);
+    command.arg(kilobytes).arg(program);
+    command
+}
+
+#[cfg(not(unix))]
+fn limited(program: &Path, _memory: u64) -> Command {
+    Command::new(program)
+}
+
 /// A browser that draws one page. Dropped, it is killed with all its processes.
 struct Process(Child);
 
 impl Process {
     fn start(browser: &Browser, url: &Url, gateway: &Gateway, profile: &Path) -> io::Result<Self> {
-        let mut command = Command::new(&browser.program);
+        let mut command = limited(&browser.program, browser.memory);
         command
             .args(SWITCHES)
             .arg(format!(
@@ -231,8 +264,11 @@ mod tests {
 
     #[test]
     fn what_is_no_browser_is_refused_with_the_reason() {
+        let new = |program: &str, memory, sandbox| {
+            Browser::new(Path::new(program), Duration::from_secs(1), memory, sandbox)
+        };
         let check = |program: &str, sandbox, expected: &str| {
-            let refused = Browser::new(Path::new(program), Duration::from_secs(1), sandbox);
+            let refused = new(program, LEAST_MEMORY, sandbox);
             let said = refused.expect_err(program);
             assert!(said.contains(expected), "{said}");
         };
@@ -243,6 +279,8 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             check("/bin/sh", true, "OKRA_CHROMIUM_SANDBOX=false");
         }
-        Browser::new(Path::new("/bin/sh"), Duration::from_secs(1), false).expect("a program");
+        let refused = new("/bin/sh", LEAST_MEMORY - 1, false).expect_err("too little");
+        assert!(refused.contains("at least 512"), "{refused}");
+        new("/bin/sh", LEAST_MEMORY, false).expect("a program");
     }
 }

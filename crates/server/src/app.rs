@@ -110,7 +110,8 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
     })?;
     let browser = config.chromium.as_ref();
     let (time, sandbox) = (config.chromium_time, config.chromium_sandbox);
-    let browser = browser.map(|program| Browser::new(program, time, sandbox));
+    let memory = config.chromium_memory_bytes;
+    let browser = browser.map(|program| Browser::new(program, time, memory, sandbox));
     let browser = browser.transpose().map_err(anyhow::Error::msg);
     let browser = browser.context("chromium (OKRA_CHROMIUM)")?;
     let variables = config.aws_variables.iter();

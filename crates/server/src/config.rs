@@ -99,6 +99,7 @@ struct Written {
     fetch_timeout_seconds: u64,
     chromium: String,
     chromium_timeout_seconds: u64,
+    chromium_memory_mb: u64,
     chromium_sandbox: bool,
     folder_allow: Vec<PathBuf>,
     bucket_allow: Vec<String>,
@@ -178,6 +179,8 @@ pub struct Config {
     pub chromium: Option<PathBuf>,
     /// How long it may take for a page.
     pub chromium_time: Duration,
+    /// Memory that each of its processes may take, in bytes.
+    pub chromium_memory_bytes: u64,
     /// Whether it confines its processes.
     pub chromium_sandbox: bool,
     /// Folders of the server that sources may name.
@@ -337,6 +340,7 @@ impl Config {
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
             chromium: text(&written.chromium).map(PathBuf::from),
             chromium_time: Duration::from_secs(written.chromium_timeout_seconds),
+            chromium_memory_bytes: written.chromium_memory_mb.saturating_mul(1024 * 1024),
             chromium_sandbox: written.chromium_sandbox,
             folder_allow: folders(written.folder_allow)?,
             bucket_allow: written.bucket_allow,

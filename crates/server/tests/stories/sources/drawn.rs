@@ -14,6 +14,7 @@ stories! {
     what_scripts_write_is_read,
     a_page_leads_the_browser_nowhere_inside,
     an_endless_page_is_ended_in_time,
+    a_page_that_takes_memory_without_end_fails_alone,
     drawing_needs_a_browser,
 }
 
@@ -280,6 +281,62 @@ async fn an_endless_page_is_ended_in_time(stage: Stage) {
         "{loading}"
     );
     assert_eq!(sources(&bot).show(&source).await["state"], "ready");
+}
+
+async fn a_page_that_takes_memory_without_end_fails_alone(stage: Stage) {
+    let Some((app, bot, site)) = with_browser(stage).await else {
+        return;
+    };
+    site.put(
+        "/",
+        scripted(
+            "app.innerHTML = '<h1>Start</h1><p>Two pages want too much.</p><a href=\"/buffers\">1</a>\
+             <a href=\"/objects\">2</a>';",
+        ),
+    );
+    // It tells how far it came: 64 MB of the 1,024 that a process has at a time.
+    site.put(
+        "/buffers",
+        scripted(
+            "const kept = []; let taken = 0; app.innerHTML = '<h1>Buffers</h1><p>nothing</p>';\
+             (function more() { try { kept.push(new Uint8Array(64 << 20).fill(1)); taken += 64; } \
+             catch { return; } app.innerHTML = `<h1>Buffers</h1><p>The scullery took ${taken} pails of \
+             water.</p>`; setTimeout(more, 0); })();",
+        ),
+    );
+    site.put(
+        "/objects",
+        scripted(
+            "const kept = []; app.innerHTML = '<h1>Objects</h1><p>The pantry is full.</p>';\
+             setInterval(() => { for (let i = 0; i < 200000; i++) kept.push({ i, o: [Math.random()] }); }, 0);",
+        ),
+    );
+    let source = add(&bot, &site, true).await;
+    app.work().await;
+    let page = sources(&bot).page(&source, "/buffers").await;
+    if page["state"] == "ready" {
+        let found = bot.found("How many pails did the scullery take?").await;
+        let (_, rest) = found.split_once("took ").expect("the sentence");
+        let taken: usize = rest
+            .split(' ')
+            .next()
+            .and_then(|word| word.parse().ok())
+            .expect("a number");
+        assert!((64..1024).contains(&taken), "{found}");
+    } else {
+        assert_eq!(page["state"], "failed", "{page}");
+    }
+    let page = sources(&bot).page(&source, "/objects").await;
+    assert!(
+        ["ready", "failed"].contains(&text(&page["state"])),
+        "{page}"
+    );
+    assert_eq!(sources(&bot).show(&source).await["state"], "ready");
+    assert!(
+        bot.found("Which pages want too much?")
+            .await
+            .contains("Two pages")
+    );
 }
 
 async fn drawing_needs_a_browser(stage: Stage) {
