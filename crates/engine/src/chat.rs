@@ -72,7 +72,7 @@ pub struct Confirms {
     pub call: String,
 }
 
-/// What happens in a turn, in order.
+/// What happens in a turn, in order. Room for many of them is kept for each turn, so a large one is boxed.
 #[derive(Debug)]
 pub enum TurnEvent {
     /// The passages that the answer is given, before any text; again, with all of them, where a tool found more.
@@ -81,13 +81,13 @@ pub enum TurnEvent {
     /// More of the answer.
     Delta(String),
     /// A tool was called.
-    ToolCall(CalledTool),
+    ToolCall(Box<CalledTool>),
     /// What came of a call.
-    ToolResult(ToolOutcome),
+    ToolResult(Box<ToolOutcome>),
     /// The stored answer; the last event.
     Done(Box<Message>),
     /// Why there is no whole answer; the last event.
-    Failed(Error),
+    Failed(Box<Error>),
     /// A person has the conversation, or has just taken it over: the chatbot says nothing, and no
     /// answer is stored; the last event.
     HandedOver,
@@ -125,7 +125,8 @@ impl Turn {
         loop {
             let event = self.events.recv().await.unwrap_or_else(|| {
                 // The task ended without its last event: it panicked, and the log has it.
-                TurnEvent::Failed(Error::internal("the turn's task stopped", "no last event"))
+                let error = Error::internal("the turn's task stopped", "no last event");
+                TurnEvent::Failed(Box::new(error))
             });
             self.ended = event.is_last();
             // What waited here when a person took over is not heard any more.
@@ -157,7 +158,7 @@ impl Turn {
                     let used = used_sources(&message, &sources);
                     return Ok(Some((*message, used)));
                 }
-                TurnEvent::Failed(error) => return Err(error),
+                TurnEvent::Failed(error) => return Err(*error),
                 TurnEvent::HandedOver => return Ok(None),
             }
         }
@@ -241,7 +242,7 @@ impl Engine {
             cancel: cancelled.clone().drop_guard(),
             cut_off: held.cut_off().clone(),
         };
-        let running = Running {
+        let running = Box::new(Running {
             chatbot: chatbot.clone(),
             question,
             images_sent,
@@ -254,13 +255,15 @@ impl Engine {
             events: sender,
             cancelled,
             held,
-        };
+        });
         let engine = self.clone();
         self.running.spawn(async move { engine.run(running).await });
         Ok(turn)
     }
 
-    async fn run(&self, turn: Running) {
+    /// A turn's task is small while its answer streams, which is most of its life, for thousands may stream at once:
+    /// what is awaited before and after that is boxed, here and in `generate`.
+    async fn run(&self, turn: Box<Running>) {
         let mut draft = Draft::default();
         let limit = self.parts.options.turn_time;
         let end = tokio::select! {
@@ -279,14 +282,14 @@ impl Engine {
             outgrown.is_some().then(|| turn.chatbot.clone()),
             turn.open.session.id,
         );
-        self.finish(turn, draft, end).await;
+        Box::pin(self.finish(turn, draft, end)).await;
         if let (Some(chatbot), Some(older)) = (chatbot, outgrown) {
-            self.remember(&chatbot, session, older).await;
+            Box::pin(self.remember(&chatbot, session, older)).await;
         }
     }
 
     /// Stores the answer, whatever became of it, and sends the last event.
-    async fn finish(&self, turn: Running, mut draft: Draft, end: End) {
+    async fn finish(&self, turn: Box<Running>, mut draft: Draft, end: End) {
         draft.close();
         let (ended, error) = match end {
             End::Complete => ("complete", None),
@@ -330,7 +333,7 @@ impl Engine {
             tracing::error!(%error, cause, session = %message.session_id, "an answer was not stored");
         }
         let last = match (error, stored) {
-            (Some(error), _) | (None, Err(error)) => TurnEvent::Failed(error),
+            (Some(error), _) | (None, Err(error)) => TurnEvent::Failed(Box::new(error)),
             // Taken over at another server, whose word did not come in time.
             (None, Ok(false)) => TurnEvent::HandedOver,
             (None, Ok(true)) => TurnEvent::Done(Box::new(message)),

@@ -10,6 +10,7 @@ pub mod assets;
 pub mod cli;
 mod client_address;
 pub mod config;
+mod connections;
 mod download;
 pub mod error;
 pub mod input;

@@ -39,9 +39,9 @@ impl Engine {
             ));
         }
         if let Some(call) = &turn.confirmed {
-            return self.answer_confirmed(turn, first, call, draft).await;
+            return Box::pin(self.answer_confirmed(turn, first, call, draft)).await;
         }
-        let passages = self.look_up(turn, first.as_ref(), draft).await?;
+        let passages = Box::pin(self.look_up(turn, first.as_ref(), draft)).await?;
         draft.retrieval = turn.started.elapsed();
         let grounded = passages.iter().any(|passage| passage.answers);
         draft.grounded = (!turn.question.text.is_empty()).then_some(grounded);
@@ -212,7 +212,7 @@ impl Engine {
         );
         draft.numbers = prompt.numbers;
         turn.send(TurnEvent::Sources(sources)).await;
-        let messages = self.shown(chatbot, prompt.lines).await?;
+        let messages = Box::pin(self.shown(chatbot, prompt.lines)).await?;
         draft.images_seen = messages.last().map_or(0, |asked| asked.images.len());
         let request = ChatRequest {
             messages,
@@ -222,7 +222,7 @@ impl Engine {
         };
         // Only where the model may come back to it.
         let kept = (!tools.is_empty()).then(|| request.clone());
-        let begun = self.begin_answer(chatbot, first, request).await;
+        let begun = Box::pin(self.begin_answer(chatbot, first, request)).await;
         let begun = begun.map_err(provider_error)?;
         draft.provider = Some(begun.provider);
         draft.model = Some(begun.model);
@@ -239,7 +239,7 @@ impl Engine {
                 request,
                 calls,
             };
-            self.go_on(turn, begun, draft).await?;
+            Box::pin(self.go_on(turn, begun, draft)).await?;
         }
         turn.end_of_model(draft).await
     }

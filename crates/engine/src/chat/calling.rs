@@ -175,7 +175,7 @@ impl Engine {
             };
             let record = record(draft, call, &step);
             draft.tool_calls.push(record.clone());
-            turn.send(TurnEvent::ToolCall(record)).await;
+            turn.send(TurnEvent::ToolCall(Box::new(record))).await;
             let made = match step {
                 Step::Wait(..) => {
                     let message = "Not done yet. The visitor is now asked to confirm it, and it is done once they \
@@ -221,7 +221,7 @@ impl Engine {
             ..call.clone()
         };
         draft.tool_calls.push(call.clone());
-        turn.send(TurnEvent::ToolCall(call.clone())).await;
+        turn.send(TurnEvent::ToolCall(Box::new(call.clone()))).await;
         let started = Instant::now();
         let came = match (tools.named(&call.name), call.arguments.as_object()) {
             (Some(offer), Some(arguments)) => self.make(turn, offer, arguments).await,
@@ -420,7 +420,7 @@ async fn settle(
         milliseconds: (took.as_secs_f64() * 1e6).round() / 1e3,
     };
     draft.tool_results.push(outcome.clone());
-    turn.send(TurnEvent::ToolResult(outcome)).await;
+    turn.send(TurnEvent::ToolResult(Box::new(outcome))).await;
     (told, failed)
 }
 

@@ -45,7 +45,7 @@ pub async fn run(engine: &Arc<Engine>, chatbot: &str, question: String) -> Resul
                 sources = used_sources(&message, &sources);
                 super::print("\n")?;
             }
-            TurnEvent::Failed(error) => return Err(error.into()),
+            TurnEvent::Failed(error) => return Err((*error).into()),
             // Nobody else knows this conversation, so nobody takes it over.
             TurnEvent::HandedOver => {}
         }

@@ -1,9 +1,6 @@
 //! `okra serve`: the server's life, from the first line to the last running answer.
 
-use std::future::IntoFuture;
-
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt;
 use okra_domain::Clock;
 use okra_engine::worker::Worker;
 use okra_store::Store;
@@ -14,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, build_engine, reachable};
 use crate::config::Config;
-use crate::{accounts, random, routes};
+use crate::{accounts, connections, random, routes};
 
 /// The organization that the first start makes.
 const FIRST_ORGANIZATION: &str = "Default";
@@ -51,19 +48,11 @@ pub async fn run(config: Config) -> Result<()> {
     tokio::spawn(async move { warmed.warm_up().await });
 
     let stopping = CancellationToken::new();
-    let stopped = stopping.clone().cancelled_owned();
-    // Without it each event of a stream waits for the acknowledgement of the one before: 40 ms.
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
-    // The other end's address is what visitors' limits count by.
-    let service = routes::router(app).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
-    let mut server = tokio::spawn(server.into_future());
+    let router = routes::router(app);
+    let serving = connections::serve(listener, router, connections::HEAD_TIME, stopping.clone());
+    let mut server = tokio::spawn(serving);
     tokio::select! {
-        ended = &mut server => return Ok(ended??),
+        ended = &mut server => return Ok(ended?),
         signal = stop.received() => tracing::info!(signal, "stopping"),
     }
     stopping.cancel();

@@ -100,7 +100,7 @@ pub async fn respond(mut turn: Turn, head: Head, options: Options) -> OpenAiResu
         match turn.next().await {
             Some(TurnEvent::Sources(given)) => sources = given,
             Some(TurnEvent::ToolCall(_) | TurnEvent::ToolResult(_)) => {}
-            Some(TurnEvent::Failed(error)) => return Err(OpenAiError::after_asking(error)),
+            Some(TurnEvent::Failed(error)) => return Err(OpenAiError::after_asking(*error)),
             first => break first,
         }
     };
@@ -171,7 +171,7 @@ impl Telling {
                 self.queued.push_back(Event::default().data("[DONE]"));
             }
             TurnEvent::Failed(error) => {
-                let body = OpenAiError::after_asking(error).body();
+                let body = OpenAiError::after_asking(*error).body();
                 self.queued.push_back(event(&body));
             }
         }
