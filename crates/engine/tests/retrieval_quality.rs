@@ -25,9 +25,9 @@ use okra_search::eval::{
 
 /// The sets on which the built-in embedder has to earn its place, with the least nDCG@10 allowed.
 const BARS: [(&str, f64); 3] = [
-    ("squad_en", 0.904),
-    ("faq_docs_en", 0.660),
-    ("banking77_en", 0.700),
+    ("squad_en", 0.903),
+    ("faq_docs_en", 0.665),
+    ("banking77_en", 0.715),
 ];
 
 /// The same with all-MiniLM-L6-v2.

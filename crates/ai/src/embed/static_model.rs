@@ -30,7 +30,7 @@ pub const DIMENSIONS: usize = 256;
 
 /// The built-in model's vector space. Rename it whenever `model.bin` changes: stored vectors of the
 /// old model must not be compared with new ones.
-pub const SPACE: &str = "okra-static-en-256-v2";
+pub const SPACE: &str = "okra-static-en-256-v3";
 
 /// What the spaces of all built-in models begin with, those of earlier versions too.
 pub const SPACES: &str = "okra-static-";
