@@ -3000,7 +3000,10 @@ export interface components {
         };
         /** @description An OpenAPI document. */
         DocumentInput: {
-            /** @description The document, of version 3, as an object or as a text of JSON. */
+            /**
+             * @description The document, of version 3, as an object or as a text of JSON or YAML. YAML may have 4 MB, 128 levels of nesting,
+             *     and with all that its aliases stand for 500,000 values and 20 MB of text.
+             */
             document: unknown;
             /** @description The address that its paths stand below, where not the one that it names. */
             server?: string | null;
