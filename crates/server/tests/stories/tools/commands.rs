@@ -15,6 +15,7 @@ stories! {
     a_command_that_goes_wrong_fails_one_call,
     a_command_that_is_not_used_is_ended,
     only_allowed_commands_are_run,
+    a_command_that_is_allowed_no_more_is_not_run,
     a_command_that_cannot_be_spoken_to_is_not_stored,
     each_organization_has_a_process_of_its_own,
 }
@@ -272,6 +273,28 @@ async fn only_allowed_commands_are_run(stage: Stage) {
     put(more).await;
     let servers = app.client.get("/tool-servers").await.expect(200);
     assert!(!servers.to_string().contains("/tmp"), "{servers}");
+}
+
+async fn a_command_that_is_allowed_no_more_is_not_run(stage: Stage) {
+    let (provider, mut app, bot) = opened(stage, "15").await;
+    set(&app).await;
+    choose(&bot, &["shop/greet"]).await;
+    let id = bot.id;
+    app.config.tool_commands.clear();
+    let app = app.killed_and_started().await;
+    let client = app.client.clone();
+    let bot = Bot { client, id };
+    let told = called(&provider, &bot, &["greet"]).await;
+    assert!(
+        told[0].contains("is no command that is allowed"),
+        "{told:?}"
+    );
+    let servers = app.client.get("/tool-servers").await.expect(200);
+    assert_eq!(servers["commands"], json!([]));
+    assert_eq!(servers["data"][0]["command"], "shell");
+    let again = json!({"command": "shell"}).to_string();
+    let again = app.client.json("PUT", "/tool-servers/shop", again).await;
+    again.refused(400, "invalid_request", "command");
 }
 
 async fn a_command_that_cannot_be_spoken_to_is_not_stored(stage: Stage) {
