@@ -20,6 +20,7 @@ use url::Url;
 
 use crate::fetch::{Fetcher, Gateway, USER_AGENT};
 use crate::ingest::IngestError;
+use crate::process::kill_group;
 
 /// How long a page's own clock runs: what its scripts wait for comes at once.
 const CLOCK: Duration = Duration::from_secs(10);
@@ -228,14 +229,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(id) = self.0.id().and_then(|id| i32::try_from(id).ok())
-            && let Some(group) = rustix::process::Pid::from_raw(id)
-            && let Err(error) =
-                rustix::process::kill_process_group(group, rustix::process::Signal::KILL)
-        {
-            tracing::debug!(%error, "a browser was gone already");
-        }
+        kill_group(&mut self.0);
     }
 }
 

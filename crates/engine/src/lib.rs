@@ -20,6 +20,7 @@ pub mod mail;
 mod office;
 pub mod pairs;
 mod passages;
+mod process;
 mod prompt;
 pub mod providers;
 pub mod reading;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub browser: Option<Browser>,
     /// Folders and buckets that sources may name.
     pub places: sources::Places,
+    /// MCP servers that may be run on this machine.
+    pub commands: tools::commands::Commands,
     /// Sends e-mail, where the operator names a mail server.
     pub mailer: Option<mail::Mailer>,
     /// Limits and choices.
@@ -198,6 +201,16 @@ impl Engine {
         &self.parts.places
     }
 
+    /// MCP servers that may be run on this machine.
+    pub fn commands(&self) -> &tools::commands::Commands {
+        &self.parts.commands
+    }
+
+    /// Ends the MCP servers on this machine that were not used for a while; the workers see to it.
+    pub fn end_unused_commands(&self) {
+        self.parts.commands.end_unused();
+    }
+
     /// Sends e-mail, where the operator names a mail server.
     pub fn mailer(&self) -> Option<&mail::Mailer> {
         self.parts.mailer.as_ref()
@@ -219,7 +232,7 @@ impl Engine {
     }
 
     /// Stops: workers give their jobs back at once, running turns are waited for, `patience` at
-    /// most.
+    /// most; then no process that Okra started is left.
     pub async fn shut_down(&self, patience: Duration) {
         self.stopping.cancel();
         self.running.close();
@@ -232,5 +245,6 @@ impl Engine {
                 "stopped without waiting longer for running turns"
             );
         }
+        self.parts.commands.end();
     }
 }

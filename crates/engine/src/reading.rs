@@ -24,6 +24,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use crate::Engine;
 use crate::ingest::IngestError;
+use crate::process::kill_group;
 pub use ocr::languages as ocr_languages;
 pub(crate) use wire::Content;
 use wire::Request;
@@ -215,27 +216,11 @@ impl<'r> Reader<'r> {
         }
         ExtractError::Damaged("its contents could not be understood".to_owned())
     }
-
-    /// Ends the process and what it started. Once it was waited for there is nothing to end.
-    fn kill(&mut self) {
-        #[cfg(unix)]
-        if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok())
-            && let Some(group) = rustix::process::Pid::from_raw(id)
-            && let Err(error) =
-                rustix::process::kill_process_group(group, rustix::process::Signal::KILL)
-        {
-            tracing::debug!(%error, "a reading process was gone already");
-        }
-        #[cfg(not(unix))]
-        if let Err(error) = self.child.start_kill() {
-            tracing::debug!(%error, "a reading process was gone already");
-        }
-    }
 }
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        self.kill();
+        kill_group(&mut self.child);
     }
 }
 

@@ -5,6 +5,7 @@
 //! who sees what would be sent. So whatever talked the model into a call (a page, a document, another tool's result)
 //! carries nothing out.
 
+pub mod commands;
 mod http;
 mod mcp;
 pub mod openapi;

@@ -73,6 +73,7 @@ impl Worker {
         while !engine.stopping.is_cancelled() {
             // Registered before looking, so that a job stored in between is not slept through.
             let woken = engine.jobs.notified();
+            engine.end_unused_commands();
             match self.run_one().await {
                 Ok(Step::Idle) => {}
                 Ok(_) => continue,

@@ -46,6 +46,7 @@ pub use format::{Format, Unsupported};
 pub use html::web_page;
 pub use limits::Limits;
 pub use pictures::Ocr;
+pub use yaml::value::yaml_value;
 
 /// Reads a file of a known format into text blocks. Text in pictures stays unread.
 ///

@@ -1,7 +1,9 @@
-//! YAML to records, as JSON is read, from the parser's events.
+//! YAML to records, as JSON is read, from the parser's events; [`value`] gives it whole.
 //!
 //! Values stay as they are written (`1.10` is no number to us), and an alias gives the text of a value,
 //! never of a whole tree: so a file of aliases of aliases is as small as it looks.
+
+pub(crate) mod value;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -16,6 +16,7 @@ use okra_engine::fetch::{FetchPolicy, Fetcher, Gate};
 use okra_engine::mail::Mailer;
 use okra_engine::providers::Models;
 use okra_engine::sources::Places;
+use okra_engine::tools::commands::Commands;
 use okra_engine::{Engine, Options, Parts};
 use okra_store::Store;
 use okra_store::buckets::Buckets;
@@ -99,6 +100,9 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         format!("cannot make the data folder {folder} (OKRA_DATA_DIR)")
     })?;
     let keys = &config.master_keys;
+    let commands = Commands::new(config.tool_commands.clone(), clock.clone());
+    let commands = commands.map_err(anyhow::Error::msg);
+    let commands = commands.context("tool_commands (OKRA_TOOL_COMMANDS)")?;
     let store = Store::open(&config.database_url, &config.storage_url, keys, clock).await?;
     let gate = Gate::new(&config.provider_allow)
         .context("provider_allow (OKRA_PROVIDER_ALLOW) cannot be read")?;
@@ -132,6 +136,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
         gate,
         fetcher,
         browser,
+        commands,
         mailer: config.smtp.as_ref().map(Mailer::new).transpose()?,
         options: Options {
             fallback: config.fallback,

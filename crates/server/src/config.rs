@@ -4,6 +4,7 @@
 
 mod providers;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Component, Path, PathBuf};
@@ -17,6 +18,7 @@ use okra_domain::{ChatbotId, Secret};
 use okra_engine::Fallback;
 use okra_engine::mail::Smtp;
 use okra_engine::reading::Reading;
+use okra_engine::tools::commands::CommandLine;
 use okra_store::sealing::MasterKeys;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -95,6 +97,7 @@ struct Written {
     provider_allow: Vec<String>,
     fetch_allow: Vec<String>,
     tool_hosts: Vec<String>,
+    tool_commands: BTreeMap<String, CommandLine>,
     fetch_max_mb: usize,
     fetch_timeout_seconds: u64,
     chromium: String,
@@ -171,6 +174,8 @@ pub struct Config {
     pub fetch_allow: Vec<String>,
     /// The hosts that tools may call; all that are reached where empty.
     pub tool_hosts: Vec<String>,
+    /// The MCP servers that may be run on this machine, by name.
+    pub tool_commands: BTreeMap<String, CommandLine>,
     /// Size of a fetched page at most, in bytes.
     pub fetch_max_bytes: usize,
     /// How long a fetch may take.
@@ -336,6 +341,7 @@ impl Config {
             provider_allow: written.provider_allow,
             fetch_allow: written.fetch_allow,
             tool_hosts: written.tool_hosts,
+            tool_commands: written.tool_commands,
             fetch_max_bytes: written.fetch_max_mb.saturating_mul(1024 * 1024),
             fetch_time: Duration::from_secs(written.fetch_timeout_seconds),
             chromium: text(&written.chromium).map(PathBuf::from),
@@ -410,6 +416,13 @@ fn overlay_environment(table: &mut Table, variable: impl Fn(&str) -> Option<Stri
                     .filter(|part| !part.is_empty());
                 Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
             }
+            // Without the reader's own words, which would quote what may be a secret.
+            Value::Table(_) => match text.trim().parse() {
+                Ok(table @ Value::Table(_)) => table,
+                _ => bail!(
+                    "{name} must be a table of TOML on one line, such as {{ crm = {{ run = [\"/usr/bin/crm-mcp\"] }} }}"
+                ),
+            },
             _ => Value::String(text),
         };
     }

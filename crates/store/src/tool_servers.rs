@@ -2,7 +2,7 @@
 //! that they are sent to.
 
 use okra_domain::error::Result;
-use okra_domain::tool::server::{MAX_SERVERS, ToolServer};
+use okra_domain::tool::server::{MAX_SERVERS, Reach, ToolServer};
 use okra_domain::{Error, ErrorKind, OrganizationId};
 
 use crate::Store;
@@ -63,7 +63,8 @@ impl Store {
             let message = format!("At most {MAX_SERVERS} servers; delete one first.");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        let spot = Spot::tool_server(organization, &server.name, &server.url);
+        let url = written(&server.reach);
+        let spot = Spot::tool_server(organization, &server.name, &url);
         let sql = "INSERT INTO tool_servers (organization_id, name, url, headers, unconfirmed, tools, created_at, \
                    updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
                    ON CONFLICT (organization_id, name) DO UPDATE SET url = excluded.url, \
@@ -72,7 +73,7 @@ impl Store {
         let values = params![
             organization.0,
             server.name.as_str(),
-            server.url.as_str(),
+            url,
             seal_headers(&server.headers, &self.sealer, &spot)?,
             to_json(&server.unconfirmed)?,
             to_json(&server.tools)?,
@@ -103,6 +104,20 @@ fn read(organization: OrganizationId, row: &Row, sealer: &Sealer) -> Result<Tool
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         name,
-        url,
+        reach: match url.strip_prefix(COMMAND) {
+            Some(command) => Reach::Command(command.to_owned()),
+            None => Reach::Url(url),
+        },
     })
+}
+
+/// What stands before a command's name where an address stands else. No address has this scheme, and to a version that
+/// knows none but addresses it is one that cannot be reached.
+const COMMAND: &str = "command:";
+
+fn written(reach: &Reach) -> String {
+    match reach {
+        Reach::Url(url) => url.clone(),
+        Reach::Command(name) => format!("{COMMAND}{name}"),
+    }
 }

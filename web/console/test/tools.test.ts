@@ -1,11 +1,12 @@
 // Tools: what the dialogs send, and that a header's value is never needed twice.
 
-import type { Tool } from '@okra/client';
+import type { Tool, ToolServer } from '@okra/client';
 import { flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { speak } from '../src/lib/language.svelte';
 import { headersIn, linesOf } from '../src/pages/tools/parts/headers';
 import ImportDialog from '../src/pages/tools/parts/ImportDialog.svelte';
+import ServerDialog from '../src/pages/tools/parts/ServerDialog.svelte';
 import ToolDialog from '../src/pages/tools/parts/ToolDialog.svelte';
 
 const tool = {
@@ -91,4 +92,43 @@ test('of a document only what was chosen is kept, with its headers', async () =>
   submit();
   await vi.waitFor(() => expect(onsaved).toHaveBeenCalled());
   expect(sent.slice(1)).toEqual([['PUT /api/external/tools/get_order', { ...draft, name: undefined, headers: { 'x-key': 'secret' } }].map((it) => JSON.parse(JSON.stringify(it)))]);
+});
+
+const choose = (label: string, value: string): void => {
+  const select = control(label);
+  select.value = value;
+  select.dispatchEvent(new Event('change', { bubbles: true }));
+  flushSync();
+};
+const withServer = (server: ToolServer | null, commands: string[], onsaved = vi.fn()) => {
+  mounted = mount(ServerDialog, { target: document.body, props: { server, commands, onsaved, onclose: () => {} } });
+  flushSync();
+  return onsaved;
+};
+
+test('commands are offered where some are allowed, and are chosen by name alone', async () => {
+  withServer(null, []);
+  expect(document.querySelector('select')).toBeNull();
+  await unmount(mounted!);
+  const onsaved = withServer(null, ['crm', 'notes']);
+  type('Name', 'ours');
+  choose('Reached by', 'command');
+  expect([...document.querySelectorAll('label')].map((it) => it.textContent?.trim())).not.toContain('Address');
+  choose('Command', 'notes');
+  answer = () => ({ data: {} });
+  submit();
+  await vi.waitFor(() => expect(onsaved).toHaveBeenCalled());
+  expect(sent).toEqual([['PUT /api/external/tool-servers/ours', { command: 'notes', unconfirmed: [] }]]);
+});
+
+test('a command that is not allowed any more says so where it is chosen', async () => {
+  const server = { name: 'ours', url: null, command: 'crm', headers: [], unconfirmed: ['find'], tools: [] } as unknown as ToolServer;
+  const problem = 'crm is no command that is allowed';
+  vi.stubGlobal('fetch', async () => Response.json({ error: 'command', code: 'invalid_request', details: [{ field: 'command', problem }] }, { status: 400 }));
+  const onsaved = withServer(server, ['notes']);
+  expect(control('Command').value).toBe('crm');
+  submit();
+  await vi.waitFor(() => expect(document.body.textContent).toContain(problem));
+  expect(document.getElementById(control('Command').getAttribute('aria-describedby')!.split(' ').at(-1)!)?.textContent).toContain(problem);
+  expect(onsaved).not.toHaveBeenCalled();
 });

@@ -1,4 +1,5 @@
-//! MCP servers: programs that offer tools of their own by the Model Context Protocol. Pure; nothing is asked here.
+//! MCP servers: programs that offer tools of their own by the Model Context Protocol, at an address or started as a
+//! command that the operator allows. Pure; nothing is asked here.
 //!
 //! What a server offers is stored when it is set: a model is told what somebody looked at, and not what the server says
 //! of itself later.
@@ -18,14 +19,16 @@ pub const MAX_SERVERS: i64 = 20;
 pub const MAX_SERVED: usize = 100;
 /// The most characters of a server's address.
 const MAX_URL_CHARS: usize = 2_000;
+/// The most characters of a command's name.
+const MAX_COMMAND_CHARS: usize = 64;
 
 /// A server of tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolServer {
     /// What its tools are chosen by, as in `crm/find_customer`: its organization has no other of this name.
     pub name: String,
-    /// Where it answers.
-    pub url: String,
+    /// How it is reached.
+    pub reach: Reach,
     /// What is sent with each request, such as its credential.
     pub headers: Vec<SecretHeader>,
     /// Tools that are called without asking the visitor.
@@ -36,6 +39,15 @@ pub struct ToolServer {
     pub created_at: Timestamp,
     /// When anything above last changed.
     pub updated_at: Timestamp,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// At this address, over streamable HTTP.
+    Url(String),
+    /// By running the command of this name, over its standard input and output. What it runs is the operator's to say.
+    Command(String),
 }
 
 /// A tool that a server offers.
@@ -54,8 +66,10 @@ pub struct ServedTool {
 /// A server as a caller describes it.
 #[derive(Debug, Clone)]
 pub struct ServerInput {
-    /// See [`ToolServer::url`].
-    pub url: String,
+    /// Its address, or
+    pub url: Option<String>,
+    /// the name of the command that it is.
+    pub command: Option<String>,
     /// All headers: with a value, or with the one that there is. `None` leaves them as they are.
     pub headers: Option<Vec<(String, Option<Secret>)>>,
     /// See [`ToolServer::unconfirmed`].
@@ -71,8 +85,8 @@ impl ToolServer {
         current: Option<&Self>,
         now: Timestamp,
     ) -> Result<Self> {
-        let url = parse_url(&input.url)?;
-        let kept = current.filter(|current| current.origin() == origin_of(&url));
+        let reach = parse_reach(input.url, input.command)?;
+        let kept = current.filter(|current| current.reach.origin() == reach.origin());
         let kept = kept
             .map(|current| current.headers.as_slice())
             .unwrap_or_default();
@@ -85,23 +99,24 @@ impl ToolServer {
         for (index, tool) in input.unconfirmed.iter().enumerate() {
             at_most(&format!("unconfirmed[{index}]"), tool, 128)?;
         }
+        let headers = match input.headers {
+            Some(headers) => parse_headers(headers, kept)?,
+            None => kept.to_vec(),
+        };
+        if !headers.is_empty() && matches!(reach, Reach::Command(_)) {
+            let problem =
+                "are sent to an address; what a command is given is the operator's to say";
+            return Err(Error::invalid_field("headers", problem));
+        }
         Ok(Self {
             name: parse_name(name)?,
-            headers: match input.headers {
-                Some(headers) => parse_headers(headers, kept)?,
-                None => kept.to_vec(),
-            },
-            url,
+            headers,
+            reach,
             unconfirmed: input.unconfirmed,
             tools: Vec::new(),
             created_at: current.map_or(now, |current| current.created_at),
             updated_at: now,
         })
-    }
-
-    /// The host that it is at, with scheme and port.
-    pub fn origin(&self) -> Origin {
-        origin_of(&self.url)
     }
 
     /// Its tool that a chatbot chose by this name, `server/tool`.
@@ -116,8 +131,33 @@ impl ToolServer {
     }
 }
 
-fn origin_of(url: &str) -> Origin {
-    Url::parse(url).map_or_else(|_| Origin::new_opaque(), |url| url.origin())
+impl Reach {
+    /// The host that it is at, with scheme and port; of a command one that is no other's.
+    fn origin(&self) -> Origin {
+        let url = match self {
+            Self::Url(url) => Url::parse(url).ok(),
+            Self::Command(_) => None,
+        };
+        url.map_or_else(Origin::new_opaque, |url| url.origin())
+    }
+}
+
+fn parse_reach(url: Option<String>, command: Option<String>) -> Result<Reach> {
+    match (url, command) {
+        (Some(url), None) => parse_url(&url).map(Reach::Url),
+        (None, Some(command)) => {
+            at_most("command", &command, MAX_COMMAND_CHARS)?;
+            Ok(Reach::Command(command.trim().to_owned()))
+        }
+        (Some(_), Some(_)) => Err(Error::invalid_field(
+            "command",
+            "cannot be given beside url: a server is at an address or is a command",
+        )),
+        (None, None) => Err(Error::invalid_field(
+            "url",
+            "is needed, or the name of a command that is allowed on this server",
+        )),
+    }
 }
 
 fn parse_url(url: &str) -> Result<String> {
@@ -143,13 +183,17 @@ fn parse_url(url: &str) -> Result<String> {
 mod tests {
     use super::*;
 
-    fn set(url: &str, current: Option<&ToolServer>) -> Result<ToolServer> {
-        let input = ServerInput {
-            url: url.to_owned(),
+    fn input(url: Option<&str>, command: Option<&str>) -> ServerInput {
+        ServerInput {
+            url: url.map(str::to_owned),
+            command: command.map(str::to_owned),
             headers: None,
             unconfirmed: vec!["find".to_owned()],
-        };
-        ToolServer::of("crm", input, current, Timestamp(1))
+        }
+    }
+
+    fn set(url: &str, current: Option<&ToolServer>) -> Result<ToolServer> {
+        ToolServer::of("crm", input(Some(url), None), current, Timestamp(1))
     }
 
     #[test]
@@ -183,6 +227,34 @@ mod tests {
                 .headers,
             []
         );
+    }
+
+    #[test]
+    fn a_server_may_be_a_command_and_then_has_nothing_else() {
+        let of = |input: ServerInput, current: Option<&ToolServer>| {
+            ToolServer::of("crm", input, current, Timestamp(1))
+        };
+        let command = of(input(None, Some(" crm ")), None).expect("proper");
+        assert_eq!(command.reach, Reach::Command("crm".to_owned()));
+        let check = |input: ServerInput, expected: &str| {
+            assert_eq!(
+                of(input, None).expect_err(expected).details[0].field,
+                expected
+            );
+        };
+        check(input(None, None), "url");
+        check(input(Some("https://a.example"), Some("crm")), "command");
+        check(input(None, Some(&"x".repeat(65))), "command");
+        let key = || ("x-key".to_owned(), Some(Secret::new("k")));
+        let with_key = |input| ServerInput {
+            headers: Some(vec![key()]),
+            ..input
+        };
+        check(with_key(input(None, Some("crm"))), "headers");
+        // What was sent to an address goes nowhere else.
+        let first = of(with_key(input(Some("https://a.example"), None)), None).expect("proper");
+        let moved = of(input(None, Some("crm")), Some(&first)).expect("proper");
+        assert_eq!(moved.headers, []);
     }
 
     #[test]

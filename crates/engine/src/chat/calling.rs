@@ -308,8 +308,9 @@ impl Engine {
             }
             Does::Action(action) => self.act(action, arguments).await.map(Gave::Text),
             Does::Served(server, tool) => {
-                let called = self.call_served(server, tool, arguments).await;
-                called.map(Gave::Text)
+                let organization = turn.chatbot.organization_id;
+                let called = self.call_served(organization, (server, tool), arguments);
+                called.await.map(Gave::Text)
             }
         }
     }

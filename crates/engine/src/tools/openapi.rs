@@ -1,5 +1,7 @@
 //! Reads an OpenAPI document (3.0 and 3.1) into actions that an organization may keep. Pure; the document is
-//! somebody else's, so whatever of it cannot be an action is left out with the reason.
+//! somebody else's, so whatever of it cannot be an action is left out with the reason. [`document`] makes it of a text.
+
+mod document;
 
 use std::collections::BTreeMap;
 
@@ -7,6 +9,8 @@ use okra_domain::Timestamp;
 use okra_domain::error::{Error, Result};
 use okra_domain::tool::action::{Action, ActionInput, Method, parse_method};
 use serde_json::{Map, Value, json};
+
+pub use document::read_document;
 
 /// Operations of one document that are read; what is more is not looked at.
 const MOST: usize = 200;

@@ -79,6 +79,49 @@ fn a_wrong_value_is_named_with_its_variable() {
     check("OKRA_LOG_FORMAT", "xml", "text or json");
     check("OKRA_FOLDER_ALLOW", "/srv/docs,docs", "whole paths");
     check("OKRA_FOLDER_ALLOW", "/srv/../etc", "whole paths");
+    check("OKRA_TOOL_COMMANDS", "/usr/bin/crm-mcp", "table of TOML");
+}
+
+#[test]
+fn commands_are_a_table_in_the_file_and_one_line_in_the_variable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let load = |file: &str, variable: Option<&str>| {
+        let path = folder.path().join("okra.toml");
+        std::fs::write(&path, file).expect("written");
+        let flags = Flags {
+            file: Some(path),
+            ..Flags::default()
+        };
+        Config::load(&flags, |name| {
+            let variable = variable.filter(|_| name == "OKRA_TOOL_COMMANDS");
+            variable.map(str::to_owned)
+        })
+    };
+    let runs = |config: Config| -> Vec<(String, Vec<String>)> {
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hidden-1234"), "{shown}");
+        let commands = config.tool_commands.into_iter();
+        commands.map(|(name, line)| (name, line.run)).collect()
+    };
+    let file =
+        "[tool_commands.crm]\nrun = [\"/bin/crm\", \"-r\"]\nenv = { TOKEN = \"hidden-1234\" }\n";
+    let of_file = runs(load(file, None).expect("valid"));
+    let run = vec!["/bin/crm".to_owned(), "-r".to_owned()];
+    assert_eq!(of_file, [("crm".to_owned(), run)]);
+    let line = "{ notes = { run = [\"/bin/notes\"], env = { TOKEN = \"hidden-1234\" } } }";
+    let of_variable = runs(load(file, Some(line)).expect("valid"));
+    assert_eq!(
+        of_variable,
+        [("notes".to_owned(), vec!["/bin/notes".to_owned()])]
+    );
+    for wrong in [
+        "{ crm = { run = [\"/bin/crm\"], environment = { TOKEN = \"hidden-1234\" } } }",
+        "{ crm = { env = { TOKEN = \"hidden-1234\" } } }",
+        "{ crm = { env = { TOKEN = \"hidden-1234\" ",
+    ] {
+        let error = format!("{:#}", load("", Some(wrong)).expect_err(wrong));
+        assert!(!error.contains("hidden-1234"), "{error}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use okra_domain::tool::action::{Action, ActionInput, Method, parse_method};
 use okra_domain::{Error, Secret, Timestamp};
-use okra_engine::tools::openapi::{Draft, described};
+use okra_engine::tools::openapi::{Draft, described, read_document};
 use okra_engine::tools::{Trial, built_in_tools};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use crate::access::{Admin, Caller};
 use crate::app::App;
-use crate::error::{ApiError, ApiResult, ErrorBody};
+use crate::error::{ApiResult, ErrorBody};
 use crate::input::Json;
 
 /// A built-in tool.
@@ -283,7 +283,8 @@ pub async fn test(
 /// An OpenAPI document.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct DocumentInput {
-    /// The document, of version 3, as an object or as a text of JSON.
+    /// The document, of version 3, as an object or as a text of JSON or YAML. YAML may have 4 MB, 128 levels of nesting,
+    /// and with all that its aliases stand for 500,000 values and 20 MB of text.
     document: Value,
     /// The address that its paths stand below, where not the one that it names.
     server: Option<String>,
@@ -335,12 +336,7 @@ pub async fn drafts(
     Json(input): Json<DocumentInput>,
 ) -> ApiResult<JsonBody<DraftsReply>> {
     let document = match input.document {
-        Value::String(text) => serde_json::from_str(&text).map_err(|error| {
-            ApiError(Error::invalid_field(
-                "document",
-                format!("is not valid JSON: {error}"),
-            ))
-        })?,
+        Value::String(text) => read_document(text).await?,
         document => document,
     };
     let now = app.engine.store().clock().now();

@@ -4,7 +4,7 @@ use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::tool::Contact;
 use okra_domain::tool::action::{Action, ActionInput, MAX_ACTIONS, Method};
-use okra_domain::tool::server::{MAX_SERVERS, ServedTool, ServerInput, ToolServer};
+use okra_domain::tool::server::{MAX_SERVERS, Reach, ServedTool, ServerInput, ToolServer};
 use okra_domain::webhook::{Endpoint, EndpointChange, EventKind};
 use okra_domain::{ErrorKind, MessageId, OrganizationId, Secret};
 use okra_store::sealing::MasterKeys;
@@ -152,7 +152,8 @@ fn tool_server(world: &World, name: &str, url: &str) -> Result<ToolServer> {
         Some(Secret::new("that-nobody-may-find")),
     );
     let input = ServerInput {
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
+        command: None,
         headers: Some(vec![key]),
         unconfirmed: vec!["find".to_owned()],
     };
@@ -192,6 +193,18 @@ async fn a_server_is_its_organizations_own(world: World) -> Result<()> {
             .await
             .contains("that-nobody-may-find")
     );
+    // A command by its name, which no address can be.
+    let command = ToolServer {
+        reach: Reach::Command("crm".to_owned()),
+        headers: Vec::new(),
+        ..moved.clone()
+    };
+    store.set_tool_server(ours, &command).await?;
+    assert_eq!(
+        store.tool_server(ours, "crm").await?.as_ref(),
+        Some(&command)
+    );
+    store.set_tool_server(ours, &moved).await?;
     // Its headers open for this server at this host alone, also under a new master key.
     world
         .raw("UPDATE tool_servers SET url = 'https://evil.example/mcp'")

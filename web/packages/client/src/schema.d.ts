@@ -3000,7 +3000,10 @@ export interface components {
         };
         /** @description An OpenAPI document. */
         DocumentInput: {
-            /** @description The document, of version 3, as an object or as a text of JSON. */
+            /**
+             * @description The document, of version 3, as an object or as a text of JSON or YAML. YAML may have 4 MB, 128 levels of nesting,
+             *     and with all that its aliases stand for 500,000 values and 20 MB of text.
+             */
             document: unknown;
             /** @description The address that its paths stand below, where not the one that it names. */
             server?: string | null;
@@ -5749,6 +5752,8 @@ export interface components {
         };
         /** @description An MCP server: never the values of its headers. */
         ToolServer: {
+            /** @description The name of the command that it is; null where it has an address. */
+            command?: string | null;
             /** Format: date-time */
             created_at: string;
             /** @description The names of the headers that are sent to it. */
@@ -5761,11 +5766,16 @@ export interface components {
             unconfirmed: string[];
             /** Format: date-time */
             updated_at: string;
-            /** @description Where it answers. */
-            url: string;
+            /** @description Where it answers; null of a command. */
+            url?: string | null;
         };
         /** @description A server, whole. */
         ToolServerInput: {
+            /**
+             * @description In place of an address: a command that is run on this machine and spoken to over its standard input and output,
+             *     by its name in the list's `commands`. Its arguments and variables are set by whoever runs Okra (`tool_commands`).
+             */
+            command?: string | null;
             /**
              * @description What is sent with each request, such as `{"authorization": "Bearer …"}`; 10 at most. Values are stored encrypted
              *     and never given back: null stands for the one that there is. Not given, the headers stay as they are, while the
@@ -5780,7 +5790,7 @@ export interface components {
              */
             unconfirmed?: string[];
             /** @description Its address (streamable HTTP), such as `https://tools.example.com/mcp`; which hosts are taken is as for actions. */
-            url: string;
+            url?: string | null;
         };
         /** @description `{"data": …}`. */
         ToolServerReply: {
@@ -5788,6 +5798,8 @@ export interface components {
         };
         /** @description `{"data": […]}`. */
         ToolServersReply: {
+            /** @description The names of the commands that may be servers: those that whoever runs Okra allows. */
+            commands: string[];
             /** @description By name. */
             data: components["schemas"]["ToolServer"][];
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json as JsonBody;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use okra_domain::tool::server::{ServerInput, ToolServer};
+use okra_domain::tool::server::{Reach, ServerInput, ToolServer};
 use okra_domain::{Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,8 +40,10 @@ pub struct ServedToolBody {
 pub struct ToolServerBody {
     /// What its tools are chosen by.
     name: String,
-    /// Where it answers.
-    url: String,
+    /// Where it answers; null of a command.
+    url: Option<String>,
+    /// The name of the command that it is; null where it has an address.
+    command: Option<String>,
     /// The names of the headers that are sent to it.
     headers: Vec<String>,
     /// Tools that are called without asking the visitor.
@@ -64,15 +66,21 @@ impl From<ToolServer> for ToolServerBody {
             parameters: tool.parameters.clone(),
             confirm: server.confirms(tool),
         });
+        let tools = tools.collect();
+        let (url, command) = match server.reach {
+            Reach::Url(url) => (Some(url), None),
+            Reach::Command(name) => (None, Some(name)),
+        };
         Self {
-            tools: tools.collect(),
+            tools,
             headers: server
                 .headers
                 .iter()
                 .map(|header| header.name.clone())
                 .collect(),
             name: server.name,
-            url: server.url,
+            url,
+            command,
             unconfirmed: server.unconfirmed,
             created_at: server.created_at,
             updated_at: server.updated_at,
@@ -85,6 +93,8 @@ impl From<ToolServer> for ToolServerBody {
 pub struct ToolServersReply {
     /// By name.
     data: Vec<ToolServerBody>,
+    /// The names of the commands that may be servers: those that whoever runs Okra allows.
+    commands: Vec<String>,
 }
 
 /// `{"data": …}`.
@@ -97,7 +107,10 @@ pub struct ToolServerReply {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ToolServerInput {
     /// Its address (streamable HTTP), such as `https://tools.example.com/mcp`; which hosts are taken is as for actions.
-    url: String,
+    url: Option<String>,
+    /// In place of an address: a command that is run on this machine and spoken to over its standard input and output,
+    /// by its name in the list's `commands`. Its arguments and variables are set by whoever runs Okra (`tool_commands`).
+    command: Option<String>,
     /// What is sent with each request, such as `{"authorization": "Bearer …"}`; 10 at most. Values are stored encrypted
     /// and never given back: null stands for the one that there is. Not given, the headers stay as they are, while the
     /// server is at the same host.
@@ -118,7 +131,9 @@ pub async fn list(
     caller: Caller<Admin>,
 ) -> ApiResult<JsonBody<ToolServersReply>> {
     let servers = app.engine.store().tool_servers(caller.organization());
+    let commands = app.engine.commands().names();
     Ok(JsonBody(ToolServersReply {
+        commands: commands.map(str::to_owned).collect(),
         data: servers
             .await?
             .into_iter()
@@ -146,11 +161,12 @@ pub async fn set(
     let current = store.tool_server(organization, &name).await?;
     let input = ServerInput {
         url: input.url,
+        command: input.command,
         headers: input.headers.map(|headers| headers.into_iter().collect()),
         unconfirmed: input.unconfirmed,
     };
     let server = ToolServer::of(&name, input, current.as_ref(), store.clock().now())?;
-    let server = app.engine.asked_for_tools(server).await?;
+    let server = app.engine.asked_for_tools(organization, server).await?;
     store.set_tool_server(organization, &server).await?;
     Ok(JsonBody(ToolServerReply {
         data: server.into(),

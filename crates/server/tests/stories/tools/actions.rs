@@ -321,6 +321,17 @@ async fn a_document_is_read_into_drafts(stage: Stage) {
         .post("/tool-drafts", json!({"document": document.to_string()}))
         .await;
     assert_eq!(as_text.expect(200), read);
+    let yaml = format!(
+        "# Orders\nopenapi: 3.1.0\nservers:\n  - url: {}\npaths:\n  /orders/{{id}}:\n    get:\n      \
+         operationId: getOrder\n      summary: Look an order up\n      security:\n        - key: []\n      \
+         parameters:\n        - &id {{name: id, in: path, required: true, schema: {{type: string}}}}\n  \
+         /export:\n    post:\n      requestBody:\n        required: true\n        content:\n          \
+         text/csv: {{}}\ncomponents:\n  parameters: {{id: *id}}\n  securitySchemes:\n    \
+         key: {{type: apiKey, in: header, name: X-Key}}\n",
+        site.url("")
+    );
+    let as_yaml = app.client.post("/tool-drafts", json!({"document": yaml}));
+    assert_eq!(as_yaml.await.expect(200), read);
     // A draft is what can be set.
     let mut action = draft.clone();
     action["headers"] = json!({"x-key": "k"});
@@ -343,6 +354,8 @@ async fn a_document_is_read_into_drafts(stage: Stage) {
             .refused(400, "invalid_request", field);
     };
     refused(json!({"document": "{"}), "document").await;
+    refused(json!({"document": "paths: [1"}), "document").await;
+    refused(json!({"document": "- ".repeat(500)}), "document").await;
     refused(json!({"document": {"swagger": "2.0"}}), "document").await;
     refused(
         json!({"document": {"openapi": "3.0.0", "paths": {}}}),

@@ -135,7 +135,7 @@ async fn servers_are_kept_and_changed(stage: Stage) {
     let server = set(&app, &served, json!([])).await;
     assert_eq!(
         keys_of(&server),
-        sorted("name url headers unconfirmed tools created_at updated_at")
+        sorted("name url command headers unconfirmed tools created_at updated_at")
     );
     assert_eq!(
         keys_of(&server["tools"][0]),
