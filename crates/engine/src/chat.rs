@@ -381,6 +381,13 @@ pub(crate) fn provider_error(error: ProviderError) -> Error {
         ProviderErrorKind::NotConfigured => ErrorKind::Unavailable,
         _ => ErrorKind::Provider,
     };
-    let message = format!("The model provider failed: {}", error.message);
+    let mut message = format!("The model provider failed: {}", error.message);
+    if let ProviderErrorKind::RateLimited {
+        retry_after: Some(wait),
+    } = error.kind
+    {
+        let seconds = wait.as_secs_f64().ceil();
+        message.push_str(&format!(" (to be asked again in {seconds} s)"));
+    }
     Error::new(kind, storable(message))
 }
