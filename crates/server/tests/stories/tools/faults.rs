@@ -1,13 +1,13 @@
 //! Calls that go wrong, in each provider's format, and turns that are left or taken over while something is carried out.
 
-use futures_util::StreamExt;
 use okra_testkit::provider::{MockProvider, RecordedRequest, Script};
 use okra_testkit::website::{MockSite, Page as SitePage};
 use serde_json::{Value, json};
 
 use super::{calls, cancel_order, choose, get_order, last, page, shop, with};
 use crate::support::{
-    Bot, OUR_KEY, Page, Reader, Stage, TestApp, at, change, list, question, said, text,
+    Bot, Page, Reader, Stage, TestApp, asked_and_left, at, change, list, messages_when, question,
+    said, text,
 };
 
 stories! {
@@ -161,37 +161,6 @@ async fn a_model_that_only_calls_is_ended_in_every_format(stage: Stage) {
     }
 }
 
-/// Waits until a conversation holds so many messages, ten seconds at most.
-async fn messages_when(bot: &Bot, session: &Value, count: usize) -> Vec<Value> {
-    let waiting = async {
-        loop {
-            let messages = bot.messages(session).await;
-            if messages.len() >= count {
-                return messages;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let messages = tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await;
-    messages.expect("they are stored")
-}
-
-/// Asks over a real connection, which is closed when `until` was heard; gives what was.
-async fn asked_and_left(app: &TestApp, bot: &Bot, body: Value, until: &str) -> String {
-    let served = app.serve().await;
-    let request = reqwest::Client::new()
-        .post(format!("{}{}?stream=true", served.url, bot.path("/chat")))
-        .header("x-api-key", OUR_KEY)
-        .json(&body);
-    let mut stream = request.send().await.expect("an answer").bytes_stream();
-    let mut heard = String::new();
-    while !heard.contains(until) {
-        let bytes = stream.next().await.expect("more").expect("bytes");
-        heard.push_str(std::str::from_utf8(&bytes).expect("UTF-8"));
-    }
-    heard
-}
-
 async fn who_leaves_while_a_tool_runs_goes_on_afterwards(stage: Stage) {
     let (provider, site) = (MockProvider::start().await, MockSite::start().await);
     let app = with(&provider, &site, stage, &[]).await;
@@ -204,7 +173,7 @@ async fn who_leaves_while_a_tool_runs_goes_on_afterwards(stage: Stage) {
     });
     let mut body = said("Where is my order 7?");
     body["sessionToken"] = json!("kim");
-    asked_and_left(&app, &bot, body.clone(), "event: tool_call").await;
+    asked_and_left(&app, &bot, &body, "event: tool_call").await;
     let all = bot
         .client
         .get(&bot.path("/conversations"))
@@ -249,7 +218,7 @@ async fn what_was_confirmed_is_recorded_though_its_visitor_leaves(stage: Stage) 
     let mut yes = said("Yes");
     yes["session_id"] = session.clone();
     yes["confirm"] = json!({"message_id": reply["message"]["id"], "call_id": "call_1"});
-    asked_and_left(&app, &bot, yes.clone(), "event: tool_call").await;
+    asked_and_left(&app, &bot, &yes, "event: tool_call").await;
     site.wait_for_calls(1).await;
     site.release();
     let messages = messages_when(&bot, session, 4).await;
