@@ -21,7 +21,7 @@ mod refusal;
 mod used;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::chatbot::Chatbot;
@@ -30,7 +30,7 @@ use okra_domain::session::{AnswerFacts, CitedSource, Message, SenderType, Sessio
 use okra_domain::tool::{CalledTool, ToolOutcome};
 use okra_domain::{Error, ErrorKind, MessageId};
 use okra_store::sessions::{Earlier, OpenTurn, SessionKey, UserMessage};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use leaning::telling;
@@ -190,6 +190,8 @@ struct Running {
     events: mpsc::Sender<TurnEvent>,
     cancelled: CancellationToken,
     held: Held,
+    /// Held while something is carried out that was confirmed.
+    acting: Mutex<()>,
 }
 
 impl Engine {
@@ -255,6 +257,7 @@ impl Engine {
             events: sender,
             cancelled,
             held,
+            acting: Mutex::default(),
         });
         let engine = self.clone();
         self.running.spawn(async move { engine.run(running).await });
@@ -265,12 +268,9 @@ impl Engine {
     /// what is awaited before and after that is boxed, here and in `generate`.
     async fn run(&self, turn: Box<Running>) {
         let mut draft = Draft::default();
-        let limit = self.parts.options.turn_time;
         let end = tokio::select! {
             biased;
-            () = turn.held.cut_off().cancelled() => End::HandedOver,
-            () = turn.cancelled.cancelled() => End::Cancelled,
-            () = tokio::time::sleep(limit) => End::Failed(budget::took_too_long(limit)),
+            end = turn.stopped(self.parts.options.turn_time) => end,
             result = self.generate(&turn, &mut draft) => match result {
                 Ok(()) => End::Complete,
                 Err(error) => End::Failed(error),
@@ -291,6 +291,7 @@ impl Engine {
     /// Stores the answer, whatever became of it, and sends the last event.
     async fn finish(&self, turn: Box<Running>, mut draft: Draft, end: End) {
         draft.close();
+        draft.count_cut_off();
         let (ended, error) = match end {
             End::Complete => ("complete", None),
             End::Cancelled => ("cancelled", None),
@@ -299,7 +300,7 @@ impl Engine {
         };
         metrics::counter!("okra_turns_total", "ended" => ended).increment(1);
         if ended == "handed_over" {
-            let _ = turn.events.send(TurnEvent::HandedOver).await;
+            self.keep_of_handed_over(&turn, &draft).await;
             return;
         }
         let took = turn.started.elapsed();
@@ -318,10 +319,10 @@ impl Engine {
             session_id: turn.open.session.id,
             sender_type: SenderType::Bot,
             metadata: draft.metadata(&turn, ended, error.as_ref()),
-            content: draft.text,
+            content: std::mem::take(&mut draft.text),
             attachments: None,
-            model: draft.model,
-            provider: draft.provider,
+            model: draft.model.take(),
+            provider: draft.provider.take(),
             tokens_used: draft.tokens,
             feedback: None,
             created_at: self.parts.store.clock().now(),
@@ -331,6 +332,9 @@ impl Engine {
         if let Err(error) = &stored {
             let cause = error.source.as_ref().map(ToString::to_string);
             tracing::error!(%error, cause, session = %message.session_id, "an answer was not stored");
+        }
+        if let Ok(false) = &stored {
+            self.keep_of_handed_over(&turn, &draft).await;
         }
         let last = match (error, stored) {
             (Some(error), _) | (None, Err(error)) => TurnEvent::Failed(Box::new(error)),
@@ -343,7 +347,42 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Keeps of a turn that nobody hears what happened all the same: the tokens that it took, and what it carried out.
+    async fn keep_of_handed_over(&self, turn: &Running, draft: &Draft) {
+        let spent = self.parts.store.spend_tokens(&turn.chatbot, draft.tokens);
+        if let Err(error) = spent.await {
+            tracing::error!(%error, session = %turn.open.session.id, "tokens were not counted");
+        }
+        self.note_confirmed(turn, draft).await;
+    }
+}
+
 impl Running {
+    /// Waits until the turn is stopped before its end; gives how. What was confirmed and has begun comes to its end
+    /// before that: it may be done by then, and somebody has to know. Who reads is told of a takeover without waiting
+    /// for it.
+    async fn stopped(&self, limit: Duration) -> End {
+        let end = tokio::select! {
+            biased;
+            () = self.held.cut_off().cancelled() => End::HandedOver,
+            () = self.cancelled.cancelled() => End::Cancelled,
+            () = tokio::time::sleep(limit) => End::Failed(budget::took_too_long(limit)),
+        };
+        if matches!(end, End::HandedOver) {
+            self.send(TurnEvent::HandedOver).await;
+        }
+        let _settled = self.acting.lock().await;
+        end
+    }
+
+    /// Goes on at once, or where the turn was stopped never: whoever waits in [`Self::stopped`] ends it.
+    async fn go_on_unless_stopped(&self) {
+        if self.held.cut_off().is_cancelled() || self.cancelled.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Hands an event to the reader. Where the reader is gone the turn is cancelled at its next
     /// step, so there is nothing to do about it here.
     async fn send(&self, event: TurnEvent) {
@@ -384,6 +423,13 @@ pub(crate) fn provider_error(error: ProviderError) -> Error {
         ProviderErrorKind::NotConfigured => ErrorKind::Unavailable,
         _ => ErrorKind::Provider,
     };
-    let message = format!("The model provider failed: {}", error.message);
+    let mut message = format!("The model provider failed: {}", error.message);
+    if let ProviderErrorKind::RateLimited {
+        retry_after: Some(wait),
+    } = error.kind
+    {
+        let seconds = wait.as_secs_f64().ceil();
+        message.push_str(&format!(" (to be asked again in {seconds} s)"));
+    }
     Error::new(kind, storable(message))
 }

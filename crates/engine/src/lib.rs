@@ -15,6 +15,7 @@ mod handover;
 mod images;
 mod indexes;
 mod ingest;
+mod interrupted;
 pub mod live;
 pub mod mail;
 mod office;

@@ -96,6 +96,8 @@ pub(crate) struct Prompt {
     pub(crate) lines: Vec<Line>,
     /// The numbers of the passages that had room, which are the first ones, in their order.
     pub(crate) numbers: Vec<u32>,
+    /// What it takes, by our estimate.
+    pub(crate) tokens: usize,
 }
 
 /// Tokens that the markup around a passage or message takes.
@@ -113,9 +115,8 @@ pub(crate) fn build(asked: &Asked<'_>) -> Prompt {
     } = asked;
     let mut system = instructions(asked);
     let tokens = estimate(&question.text) + question.images.len() * IMAGE_TOKENS;
-    let left = asked
-        .budget
-        .saturating_sub(estimate(&system) + tokens + MARKUP_TOKENS);
+    let mut taken = estimate(&system) + tokens + MARKUP_TOKENS;
+    let left = asked.budget.saturating_sub(taken);
 
     let mut for_passages = left * 2 / 3;
     let mut numbers = Vec::new();
@@ -130,6 +131,7 @@ pub(crate) fn build(asked: &Asked<'_>) -> Prompt {
             break;
         }
         for_passages -= tokens;
+        taken += tokens;
         system.push_str(&text);
         numbers.push(number);
     }
@@ -147,7 +149,9 @@ pub(crate) fn build(asked: &Asked<'_>) -> Prompt {
         if line.content.trim().is_empty() && line.images.is_empty() {
             continue;
         }
-        for_history -= tokens + line.images.len() * IMAGE_TOKENS;
+        let tokens = tokens + line.images.len() * IMAGE_TOKENS;
+        for_history -= tokens;
+        taken += tokens;
         lines.push(line);
     }
     lines.push(Line {
@@ -157,7 +161,11 @@ pub(crate) fn build(asked: &Asked<'_>) -> Prompt {
     });
     lines.reverse();
     lines.push(Line::of(question, fence));
-    Prompt { lines, numbers }
+    Prompt {
+        lines,
+        numbers,
+        tokens: taken,
+    }
 }
 
 impl Line {

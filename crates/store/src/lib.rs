@@ -56,6 +56,7 @@ pub struct Store {
     clock: Clock,
     sealer: Sealer,
     turns: Arc<sessions::Queue>,
+    opened_alone: bool,
     events: Arc<events::Events>,
 }
 
@@ -76,7 +77,8 @@ impl Store {
         let blobs = Blobs::open(storage_url)?;
         let db = Db::connect(database_url).await?;
         let sealer = sealing::settle(&db, keys, clock.now()).await?;
-        if db.is_alone() {
+        let opened_alone = db.is_alone();
+        if opened_alone {
             jobs::void_leases(&db).await?;
         }
         db.let_others_in().await?;
@@ -87,6 +89,7 @@ impl Store {
             clock,
             sealer,
             turns: Arc::default(),
+            opened_alone,
         })
     }
 
@@ -98,6 +101,12 @@ impl Store {
     /// The clock that dates what is stored.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Whether no other process had the database open when this one opened it: what others had begun
+    /// until then nobody goes on with. On Postgres it is never known.
+    pub fn opened_alone(&self) -> bool {
+        self.opened_alone
     }
 
     /// Whether the database answers.

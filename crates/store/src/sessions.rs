@@ -23,6 +23,7 @@ macro_rules! select_messages {
 mod contacts;
 mod handling;
 mod inbox;
+mod interrupted;
 mod listing;
 mod mails;
 mod notes;
@@ -37,11 +38,12 @@ use okra_domain::session::{
     AnswerFacts, Attachment, Feedback, LastMessage, Message, SenderType, Session, SessionState,
 };
 use okra_domain::tool::Contact;
-use okra_domain::{ChatbotId, Error, MessageId, Page, PageRequest, PersonId, SessionId};
+use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, Page, PageRequest, PersonId, SessionId};
 use serde_json::{Map, Value};
 
 pub use handling::{AgentMessage, AgentSaid, Reader, Standing};
 pub use inbox::QueueCounts;
+pub use interrupted::INTERRUPTED;
 pub use listing::SessionFilter;
 pub use mails::{MAIL, Mailed, Unseen};
 pub(crate) use queue::Queue;
@@ -102,9 +104,15 @@ pub struct UserMessage {
     pub attachments: Option<Vec<Attachment>>,
 }
 
+/// What tells that a message's id stands for another message already.
+pub fn already_used() -> Error {
+    let message = "Another message was sent under this key. Give each message a key of its own.";
+    Error::new(ErrorKind::Conflict, message).coded("already_used")
+}
+
 impl Store {
     /// Finds or makes the session, stores the visitor's message, and gives up to `history`
-    /// messages from before it; one transaction.
+    /// messages from before it; one transaction. Fails ([`already_used`]) where another message has its id.
     pub async fn open_turn(
         &self,
         chatbot: &Chatbot,

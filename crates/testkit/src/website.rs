@@ -16,6 +16,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A website. Goes offline when dropped.
@@ -39,17 +40,32 @@ enum PageBody {
     Endless(Bytes),
     ThenNothing(Bytes),
     ThenCut(Bytes),
+    Held(Bytes),
 }
 
 /// Makes the pages that were not put.
 type Others = Box<dyn Fn(&str) -> Option<Page> + Send>;
 
-#[derive(Default)]
 struct Shared {
     pages: Mutex<HashMap<String, Page>>,
     others: Mutex<Option<Others>>,
     requests: Mutex<Vec<(String, HeaderMap)>>,
     calls: Mutex<Vec<SentTo>>,
+    called: watch::Sender<usize>,
+    released: watch::Sender<usize>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            pages: Mutex::default(),
+            others: Mutex::default(),
+            requests: Mutex::default(),
+            calls: Mutex::default(),
+            called: watch::Sender::new(0),
+            released: watch::Sender::new(0),
+        }
+    }
 }
 
 /// A request as it came, whole.
@@ -128,6 +144,18 @@ impl MockSite {
         lock(&self.shared.calls).clone()
     }
 
+    /// Waits until `count` requests have come in all.
+    pub async fn wait_for_calls(&self, count: usize) {
+        let mut called = self.shared.called.subscribe();
+        // It cannot fail: the sender is borrowed for as long as this waits.
+        let _ = called.wait_for(|seen| *seen >= count).await;
+    }
+
+    /// Sends the pages that are held now.
+    pub fn release(&self) {
+        self.shared.released.send_modify(|count| *count += 1);
+    }
+
     /// The paths asked for so far, with the headers sent.
     pub fn requests(&self) -> Vec<(String, HeaderMap)> {
         lock(&self.shared.requests).clone()
@@ -164,6 +192,11 @@ impl Page {
     /// An HTML page whose connection is cut after `beginning`.
     pub fn then_cut(beginning: impl Into<Bytes>) -> Self {
         Self::of("text/html", PageBody::ThenCut(beginning.into()))
+    }
+
+    /// A text that comes when the site is told to release it.
+    pub fn held(body: impl Into<Bytes>) -> Self {
+        Self::of("text/plain", PageBody::Held(body.into()))
     }
 
     /// A redirect to `target`, which may be relative.
@@ -204,20 +237,20 @@ impl Page {
         }
     }
 
-    fn response(self) -> Response {
+    fn response(self, released: watch::Receiver<usize>) -> Response {
         let mut response = Response::builder()
             .status(StatusCode::from_u16(self.status).expect("a test names a valid status"));
         for (name, value) in self.headers {
             response = response.header(name, value);
         }
         response
-            .body(self.body.into_body())
+            .body(self.body.into_body(released))
             .expect("a test names valid headers")
     }
 }
 
 impl PageBody {
-    fn into_body(self) -> Body {
+    fn into_body(self, mut released: watch::Receiver<usize>) -> Body {
         let sent = |piece: Bytes| Ok::<_, std::io::Error>(piece);
         match self {
             Self::Whole(body) => Body::from(body),
@@ -226,6 +259,12 @@ impl PageBody {
                 let beginning = stream::iter([sent(piece)]);
                 Body::from_stream(beginning.chain(stream::pending()))
             }
+            Self::Held(piece) => Body::from_stream(stream::once(async move {
+                if released.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                sent(piece)
+            })),
             Self::ThenCut(piece) => {
                 let cut = Err(std::io::Error::other("cut by the test"));
                 Body::from_stream(stream::iter([sent(piece), cut]))
@@ -244,6 +283,8 @@ pub fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    // From before the call is known of: whoever waits for it may release at once.
+    let released = shared.released.subscribe();
     let path = request.uri().to_string();
     let mut page = lock(&shared.pages).get(&path).cloned();
     if page.is_none()
@@ -262,13 +303,14 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         body: String::from_utf8_lossy(&body.unwrap_or_default()).into_owned(),
     };
     lock(&shared.calls).push(sent);
+    shared.called.send_modify(|count| *count += 1);
     let page = match page {
         Some(page) if page.is_known_to(&headers) => Page::html("").with_status(304),
         Some(page) => page,
         None => Page::html("nothing here").with_status(404),
     };
     lock(&shared.requests).push((path, headers));
-    page.response()
+    page.response(released)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -138,6 +138,7 @@ test('how an answer came about is read, and what is malformed is left out', () =
   expect(facts).toMatchObject({ answeredBy: 'passage', ended: 'complete', outcome: 'answered', error: undefined, feedback: { rating: 'down', comment: 'Wrong.' }, mail: { state: 'sent', to: 'kim@example.com' } });
   expect(facts.timings).toEqual({ retrieval: 2.5, first_text: undefined, total: undefined });
   expect(facts.sources).toHaveLength(1);
+  expect(factsOf(message('m', 1, { metadata: { ended: 'interrupted', error: 'The server stopped.' } }))).toMatchObject({ ended: 'interrupted', error: 'The server stopped.' });
   const empty = factsOf(message('m', 1, { metadata: { answered_by: 'magic', timings_ms: null, sources: 'none', feedback: { rating: 'sideways' }, mail: { state: 'lost', to: 'kim@example.com' } } }));
   expect(empty).toMatchObject({ answeredBy: undefined, sources: [], feedback: undefined, mail: undefined });
 });

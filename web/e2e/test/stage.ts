@@ -28,6 +28,8 @@ const PAGES: Record<string, [title: string, text: string, links: string[]]> = {
   '/shop/care': ['Care', 'A clay teapot is rinsed with cold water.', []],
   '/shop/gifts': ['Gifts', 'Every teapot can be wrapped as a gift.', []],
 };
+/** Where the provider's shop cancels orders. */
+export const CANCEL = '/orders/cancel';
 /** What the provider says that it has. */
 const MODELS = ['gpt-5-mini', 'gpt-4o-mini', 'llama-3.3-70b', 'text-embedding-3-small'];
 
@@ -37,8 +39,12 @@ export class Model {
   held = false;
   /** Whether it refuses to answer. */
   broken = false;
+  /** What it calls in place of its next words. */
+  calls: { name: string; arguments: object }[] = [];
   /** What it was asked, oldest first. */
   asked: any[] = [];
+  /** The orders that were to be cancelled. */
+  cancelled: unknown[] = [];
   #waiting: (() => void)[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
 
@@ -53,15 +59,25 @@ export class Model {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === UNREAD) return;
     if (request.url?.startsWith(SITE)) return sitePage(request.url, response);
+    if (request.url === CANCEL) {
+      this.cancelled.push(await json(request));
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end('{"state": "cancelled"}');
+    }
     if (request.method === 'GET') return void response.end(JSON.stringify({ data: MODELS.map((id) => ({ id, object: 'model' })) }));
     this.asked.push(await json(request));
     if (this.broken) return void response.writeHead(400).end('{"error": {"message": "the bill of sk-secret is not paid"}}');
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    for (const [at, content] of this.words.entries()) {
-      if (at > 0 && this.held) await new Promise<void>((go) => this.#waiting.push(go));
-      response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`);
+    const write = (delta: object, finish_reason?: string): void =>
+      void response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason }] })}\n\n`);
+    const calls = this.calls.splice(0);
+    for (const [index, { name, arguments: given }] of calls.entries()) {
+      write({ tool_calls: [{ index, id: `call_${index}`, type: 'function', function: { name, arguments: JSON.stringify(given) } }] });
     }
-    response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })}\n\n`);
+    for (const [at, content] of (calls.length > 0 ? [] : this.words).entries()) {
+      if (at > 0 && this.held) await new Promise<void>((go) => this.#waiting.push(go));
+      write({ content });
+    }
+    write({}, calls.length > 0 ? 'tool_calls' : 'stop');
     response.end('data: [DONE]\n\n');
   }
 }

@@ -140,6 +140,11 @@ impl ChatStream {
         Some(result)
     }
 
+    /// Tokens as far as the provider has told of them; all of them once there is `Done`.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
     async fn advance(&mut self) -> Result<ChatDelta, ProviderError> {
         let mut idle_until = Instant::now() + self.limits.idle;
         loop {

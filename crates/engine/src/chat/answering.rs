@@ -211,6 +211,7 @@ impl Engine {
             chatbot.settings.answering.follow_ups,
         );
         draft.numbers = prompt.numbers;
+        let sent = prompt.tokens + tools.tokens();
         turn.send(TurnEvent::Sources(sources)).await;
         let messages = Box::pin(self.shown(chatbot, prompt.lines)).await?;
         draft.images_seen = messages.last().map_or(0, |asked| asked.images.len());
@@ -222,8 +223,12 @@ impl Engine {
         };
         // Only where the model may come back to it.
         let kept = (!tools.is_empty()).then(|| request.clone());
+        draft.ask(sent);
         let begun = Box::pin(self.begin_answer(chatbot, first, request)).await;
-        let begun = begun.map_err(provider_error)?;
+        let begun = begun.map_err(|error| {
+            draft.was_refused();
+            provider_error(error)
+        })?;
         draft.provider = Some(begun.provider);
         draft.model = Some(begun.model);
         draft.instead_of = begun.instead_of;
@@ -237,6 +242,7 @@ impl Engine {
                 room,
                 again: begun.again,
                 request,
+                sent,
                 calls,
             };
             Box::pin(self.go_on(turn, begun, draft)).await?;
@@ -278,6 +284,7 @@ impl Running {
     ) -> Result<Vec<ToolCall>> {
         let mut calls = Vec::new();
         while let Some(delta) = stream.next().await {
+            draft.hear(stream.usage());
             match delta.map_err(provider_error)? {
                 ChatDelta::Text(text) => {
                     let text = draft.marks.push(&storable(text));
@@ -285,8 +292,7 @@ impl Running {
                 }
                 ChatDelta::ToolCall(call) => calls.push(call),
                 ChatDelta::Done { usage, model, .. } => {
-                    draft.tokens += i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
-                    draft.written += i64::from(usage.output_tokens);
+                    draft.count(usage);
                     draft.model = model.map(storable).or(draft.model.take());
                     return Ok(calls);
                 }

@@ -66,6 +66,8 @@ pub(super) struct Begun<'a> {
     /// By which the same model is asked to go on, and with what.
     pub(super) again: Again,
     pub(super) request: ChatRequest,
+    /// Tokens of the request, by our estimate.
+    pub(super) sent: usize,
     pub(super) calls: Vec<ToolCall>,
 }
 
@@ -122,6 +124,7 @@ impl Engine {
             mut room,
             again,
             mut request,
+            mut sent,
             mut calls,
         } = begun;
         let mut said_to = 0;
@@ -134,6 +137,8 @@ impl Engine {
                 .to_owned();
             said_to = draft.text.len();
             let results = self.call(turn, &calls, (tools, &mut room), draft).await;
+            let given = results.iter().map(|result| estimate(&result.content));
+            sent += estimate(&said) + given.sum::<usize>();
             request.messages.push(ChatMessage {
                 tool_calls: calls,
                 ..ChatMessage::new(Role::Assistant, said)
@@ -142,7 +147,11 @@ impl Engine {
             if round == ROUNDS {
                 request.tool_choice = ToolChoice::None;
             }
-            let stream = again.ask(request.clone()).await.map_err(provider_error)?;
+            draft.ask(sent);
+            let stream = again.ask(request.clone()).await.map_err(|error| {
+                draft.was_refused();
+                provider_error(error)
+            })?;
             draft.marks.go_on(!draft.text.is_empty());
             calls = turn.listen(stream, draft).await?;
             if calls.is_empty() {
@@ -220,6 +229,8 @@ impl Engine {
             state: CallState::Called,
             ..call.clone()
         };
+        // What was begun is seen to its end, whoever stops the turn meanwhile.
+        let acting = turn.acting.lock().await;
         draft.tool_calls.push(call.clone());
         turn.send(TurnEvent::ToolCall(Box::new(call.clone()))).await;
         let started = Instant::now();
@@ -229,6 +240,8 @@ impl Engine {
         };
         let came = (came, started.elapsed());
         settle(turn, draft, room, &call, came).await;
+        drop(acting);
+        turn.go_on_unless_stopped().await;
         let outcome = draft.tool_results.last();
         outcome.map_or_else(Default::default, |it| (it.content.clone(), it.failed))
     }

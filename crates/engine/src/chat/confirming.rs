@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
+use okra_domain::handling::Note;
 use okra_domain::session::{Message, SenderType, Session};
-use okra_domain::tool::{CallState, CalledTool, calls_in};
-use okra_domain::{Error, ErrorKind, MessageId};
+use okra_domain::tool::{CallState, CalledTool, ToolOutcome, calls_in};
+use okra_domain::{Error, ErrorKind, MessageId, NoteId};
 use okra_store::sessions::{OpenTurn, SessionKey, UserMessage};
 use uuid::Uuid;
 
-use super::Confirms;
+use super::draft::Draft;
+use super::{Confirms, Running};
 use crate::Engine;
 
 /// The word for a call that cannot be confirmed any more.
 const LAPSED: &str = "confirmation_lapsed";
+/// Characters of a note at most.
+const NOTED_CHARS: usize = 2_000;
 /// How long a call can be confirmed.
 const GOOD_FOR: Duration = Duration::from_secs(60 * 60);
 
@@ -58,6 +62,28 @@ impl Engine {
         Ok((open, call))
     }
 
+    /// Leaves a note of what was carried out to the people who took the conversation meanwhile: the answer that would
+    /// have told of it is not given.
+    pub(super) async fn note_confirmed(&self, turn: &Running, draft: &Draft) {
+        let (Some(_), Some(call)) = (&turn.confirmed, draft.tool_calls.first()) else {
+            return;
+        };
+        let of_call = |it: &&ToolOutcome| it.tool_call_id == call.id;
+        let outcome = draft.tool_results.iter().find(of_call);
+        let store = &self.parts.store;
+        let note = Note {
+            id: NoteId::new(),
+            session_id: turn.open.session.id,
+            author: None,
+            author_name: Some(turn.chatbot.name.clone()),
+            content: told(call, outcome),
+            created_at: store.clock().now(),
+        };
+        if let Err(error) = store.add_note(&turn.chatbot, &note).await {
+            tracing::error!(%error, session = %note.session_id, "what was carried out was not noted");
+        }
+    }
+
     fn check_good(&self, session: &Session, answer: &Message) -> Result<()> {
         let is_last = session
             .last_message
@@ -70,6 +96,29 @@ impl Engine {
         let message = "This can no longer be confirmed: something else was said since, or it was too long ago. Ask again.";
         Err(Error::new(ErrorKind::Conflict, message).coded(LAPSED))
     }
+}
+
+/// What was carried out and what came of it, for a person.
+fn told(call: &CalledTool, outcome: Option<&ToolOutcome>) -> String {
+    let came = match outcome {
+        Some(outcome) if outcome.failed => "it failed",
+        Some(_) => "it was done",
+        None => "whether it was done is not known",
+    };
+    let mut text = format!(
+        "The visitor confirmed “{}”, and {came}, while the conversation was taken over.",
+        call.title
+    );
+    for (name, value) in call.arguments.as_object().into_iter().flatten() {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        text.push_str(&format!("\n{name}: {value}"));
+    }
+    if let Some(outcome) = outcome {
+        text.push_str(&format!("\n\n{}", outcome.content));
+    }
+    text.chars().take(NOTED_CHARS).collect()
 }
 
 /// The call of this id, where it waits.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use okra_ai::chat::Usage;
 use okra_domain::Error;
 use okra_domain::ErrorKind;
 use okra_domain::session::{CitedSource, Message, Outcome};
@@ -14,6 +15,17 @@ use super::used::{Answer, used};
 use super::{Running, storable};
 use crate::providers::Failed;
 use crate::retrieve::Passage;
+use crate::tokens::estimate;
+
+/// A call of the model that has not come to its end, where it tells how many tokens it took.
+struct Underway {
+    /// Tokens that it was sent, by our estimate.
+    sent: usize,
+    /// Where in the text its words begin.
+    from: usize,
+    /// What it has told until now.
+    told: Usage,
+}
 
 /// The answer so far; what is there when the turn ends is what is stored.
 #[derive(Default)]
@@ -36,6 +48,10 @@ pub(super) struct Draft {
     pub(super) tokens: i64,
     /// Those of them that the model wrote.
     pub(super) written: i64,
+    /// The model's call that is under way.
+    underway: Option<Underway>,
+    /// Whether some of the tokens are our estimate.
+    estimated: bool,
     pub(super) retrieval: Duration,
     pub(super) first_text: Option<Duration>,
     /// Images of the question that the model was shown.
@@ -52,6 +68,53 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Notes that the model is asked, with so many tokens by our estimate.
+    pub(super) fn ask(&mut self, sent: usize) {
+        self.underway = Some(Underway {
+            sent,
+            from: self.text.len(),
+            told: Usage::default(),
+        });
+    }
+
+    /// Notes that the model did not begin.
+    pub(super) fn was_refused(&mut self) {
+        self.underway = None;
+    }
+
+    /// Notes what the model that is being heard has told of its tokens.
+    pub(super) fn hear(&mut self, told: Usage) {
+        if let Some(underway) = &mut self.underway {
+            underway.told = told;
+        }
+    }
+
+    /// Counts what a call took that came to its end.
+    pub(super) fn count(&mut self, usage: Usage) {
+        self.underway = None;
+        self.tokens += i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
+        self.written += i64::from(usage.output_tokens);
+    }
+
+    /// Counts what a call took that was cut off: what was sent and written until then is paid for. Where the provider
+    /// did not tell, by our estimate.
+    pub(super) fn count_cut_off(&mut self) {
+        let Some(Underway { sent, from, told }) = self.underway.take() else {
+            return;
+        };
+        let number = |tokens: usize| i64::try_from(tokens).unwrap_or(i64::MAX);
+        let sent = match told.input_tokens {
+            0 => number(sent),
+            told => told.into(),
+        };
+        // Counts that come along the way are late, or no counts at all but a 1.
+        let written = number(estimate(self.text.get(from..).unwrap_or_default()));
+        let written = written.max(told.output_tokens.into());
+        self.tokens += sent + written;
+        self.written += written;
+        self.estimated = true;
+    }
+
     /// Ends the text; gives what was held back of it.
     pub(super) fn close(&mut self) -> String {
         let rest = self.marks.end();
@@ -146,6 +209,9 @@ impl Draft {
         }
         if self.tokens > 0 {
             keep("completion_tokens", json!(self.written));
+        }
+        if self.estimated {
+            keep("tokens_estimated", json!(true));
         }
         if turn.images_sent > 0 {
             keep(

@@ -19,7 +19,7 @@ use super::draft::Draft;
 use super::{Running, budget};
 use crate::Engine;
 use crate::prompt::{Fence, Said};
-use crate::tokens::estimate;
+use crate::tokens::{estimate, within};
 
 /// Conversations whose summaries are kept.
 const KEPT: usize = 4_096;
@@ -165,10 +165,12 @@ impl Engine {
             Ok(_) => return Err("no model answers".to_owned()),
             Err(error) => return Err(error.message),
         };
+        let model = chatbot.settings.model.as_str();
+        let budget = budget::of_prompt(&self.parts.options, chatbot, &[model]);
         let request = ChatRequest {
             model: chosen.model.clone(),
             api_key: chosen.key.clone(),
-            messages: messages(older, &Fence::new()),
+            messages: messages(older, budget, &Fence::new()),
             max_output_tokens: Some(TOKENS),
             ..ChatRequest::default()
         };
@@ -190,7 +192,10 @@ impl Engine {
     }
 }
 
-fn messages(older: &Older, fence: &Fence) -> Vec<ChatMessage> {
+/// What the model is sent, of about `budget` tokens at most: each message may take an equal share of them, so that a
+/// long one leaves room for the others.
+fn messages(older: &Older, budget: usize, fence: &Fence) -> Vec<ChatMessage> {
+    let share = budget / (older.messages.len() + 2);
     let mut data = String::new();
     if let Some(before) = older.before.as_ref().and_then(|it| it.text()) {
         data.push_str(&fence.open("summary"));
@@ -204,7 +209,8 @@ fn messages(older: &Older, fence: &Fence) -> Vec<ChatMessage> {
             SenderType::User => "Visitor",
             SenderType::Bot | SenderType::Agent => "Assistant",
         };
-        data.push_str(&format!("{by}: {}\n", fence.inert(&said.text)));
+        let text = within(&said.text, share);
+        data.push_str(&format!("{by}: {}\n", fence.inert(text)));
     }
     data.push_str(&fence.close("conversation"));
     vec![
@@ -240,6 +246,21 @@ mod tests {
         // 100 tokens each: 700 fit, beyond that half of 1,000 is left.
         check(&said(7, &"a".repeat(396)), 0);
         check(&said(9, &"a".repeat(396)), 5);
+    }
+
+    #[test]
+    fn what_is_summed_up_keeps_to_its_budget() {
+        let mut long = said(5, "short");
+        long[2].text = "한".repeat(300_000);
+        let older = Older {
+            before: None,
+            messages: long,
+        };
+        let messages = messages(&older, 2_000, &Fence::new());
+        let tokens: usize = messages.iter().map(|it| estimate(&it.content)).sum();
+        assert!(tokens < 2_000, "{tokens}");
+        let data = &messages[1].content;
+        assert!(data.contains("한한") && data.contains("4 short"), "{data}");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub async fn run(config: Config) -> Result<()> {
     let first_key = first_key(engine.store(), &config).await?;
     let (workers, patience) = (config.workers, config.shutdown);
     let app = App::new(engine.clone(), config, address).await?;
+    // Before anyone comes back to see what became of their question.
+    engine.end_interrupted_turns().await?;
     let set_up_link = accounts::set_up_link(engine.store(), app.config.base_url()).await?;
     greet(&app, first_key.as_deref(), set_up_link.as_deref());
 

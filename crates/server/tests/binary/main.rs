@@ -1,6 +1,7 @@
 //! The built binary as an operator meets it: its commands, its greeting, how it stops, and what it
 //! makes of being killed.
 
+mod answering;
 mod commands;
 mod crashing;
 mod evals;

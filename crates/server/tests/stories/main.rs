@@ -19,6 +19,7 @@ mod duplicates;
 mod embedders;
 mod evals;
 mod events;
+mod faults;
 mod gaps;
 mod handover;
 mod hostile;

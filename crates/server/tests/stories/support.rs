@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use answering::{Reader, at, begun, change};
+pub use answering::{Reader, asked_and_left, at, begun, change, messages_when};
 pub use client::{Answer, Bot, Client, keys_of, one_event, said, sorted};
 pub use multipart::{BOUNDARY, File, Form};
 pub use page::{Page, public_bot, question, with_model};

@@ -1,10 +1,11 @@
 //! Tools: what a chatbot's model may call, what comes of it, and what a visitor is asked first. [`actions`] are an
-//! organization's own tools, [`confirming`] is what waits for the visitor, [`servers`] are MCP's,
-//! and [`commands`] those of them that run on this machine.
+//! organization's own tools, [`confirming`] is what waits for the visitor, [`faults`] what goes wrong, [`servers`] are
+//! MCP's, and [`commands`] those of them that run on this machine.
 
 mod actions;
 mod commands;
 mod confirming;
+mod faults;
 mod servers;
 
 use okra_testkit::provider::{MockProvider, RecordedRequest, Script};

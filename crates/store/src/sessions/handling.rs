@@ -9,7 +9,7 @@ use okra_domain::webhook::{self, EventKind};
 use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, PersonId, SessionId, Timestamp};
 use serde_json::{Map, json};
 
-use super::{mails, read_message, read_session, write};
+use super::{already_used, mails, read_message, read_session, write};
 use crate::Store;
 use crate::db::{Tx, params};
 use crate::events::Change;
@@ -106,7 +106,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let before = locked(&mut tx, chatbot, id).await?;
         let message = written(said, id, self.clock.now());
-        if let Some(stored) = same(&mut tx, &message).await? {
+        if let Some(stored) = same(&mut tx, &message, id).await? {
             return Ok(AgentSaid {
                 message: stored,
                 is_new: false,
@@ -274,10 +274,14 @@ fn author_of(message: &Message) -> Option<PersonId> {
     id.as_str()?.parse().ok()
 }
 
-/// The message of this id, where it is stored and says the same.
-async fn same(tx: &mut Tx, message: &Message) -> Result<Option<Message>> {
+/// The message of this id in a session, where it is stored and says the same.
+pub(super) async fn same(
+    tx: &mut Tx,
+    message: &Message,
+    session: SessionId,
+) -> Result<Option<Message>> {
     let sql = select_messages!("WHERE id = $1 AND session_id = $2");
-    let values = params![message.id.0, message.session_id.0];
+    let values = params![message.id.0, session.0];
     let Some(row) = tx.fetch_optional(sql, values).await? else {
         return Ok(None);
     };
@@ -285,8 +289,7 @@ async fn same(tx: &mut Tx, message: &Message) -> Result<Option<Message>> {
     if stored.content == message.content && stored.sender_type == message.sender_type {
         return Ok(Some(stored));
     }
-    let message = "Another message was sent under this key. Give each message a key of its own.";
-    Err(Error::new(ErrorKind::Conflict, message).coded("already_used"))
+    Err(already_used())
 }
 
 /// Why a finished turn found no row at its count: a person took the session over, or it is gone.

@@ -9,7 +9,7 @@ use okra_domain::session::{AnswerFacts, Message, PLAYGROUND, Session};
 use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, SessionId, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Earlier, OpenTurn, SessionKey, handling, read_earlier, read_session};
+use super::{Earlier, OpenTurn, SessionKey, already_used, handling, read_earlier, read_session};
 use crate::attachments;
 use crate::budgets::{self, Spending};
 use crate::db::{Many, Param, Tx, params, to_json};
@@ -101,7 +101,13 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
                 for file in attached.filter_map(|attachment| attachment.file.as_deref()) {
                     attachments::keep(tx, teller.chatbot(), file).await?;
                 }
-                row(message, session.id, None)?
+                // What a person is to answer is no question of the chatbot's.
+                let question = (!session.is_human_mode).then_some(message.id);
+                let facts = AnswerFacts {
+                    question,
+                    ..AnswerFacts::default()
+                };
+                row(message, session.id, (None, facts))?
             }
             Write::Finish {
                 teller,
@@ -118,7 +124,7 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
                     true => *facts,
                     false => AnswerFacts::default(),
                 };
-                row(answer, session.id, Some((teller.chatbot(), facts)))?
+                row(answer, session.id, (Some(teller.chatbot()), facts))?
             }
         });
         sessions.push(session);
@@ -129,13 +135,22 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
     let new = new.collect::<Result<HashSet<_>>>()?;
     for (write, session) in writes.iter().zip(&sessions) {
         let message = write.message();
-        if matches!(write, Write::Open { once: true, .. }) && !new.contains(&message.id) {
-            let message = "This call was confirmed already.";
-            return Err(Error::new(ErrorKind::Conflict, message).coded("already_confirmed"));
-        }
         if new.contains(&message.id) {
             let lead = leads.contains(&message.id);
             tell(tx, write, session, lead).await?;
+            continue;
+        }
+        match write {
+            Write::Open { once: true, .. } => {
+                let message = "This call was confirmed already.";
+                return Err(Error::new(ErrorKind::Conflict, message).coded("already_confirmed"));
+            }
+            // What is answered must be what is stored.
+            Write::Open { .. } => {
+                let stored = handling::same(tx, message, session.id).await?;
+                stored.ok_or_else(already_used)?;
+            }
+            Write::Finish { .. } => {}
         }
     }
     let mut histories = histories(tx, writes, &sessions).await?;
@@ -207,7 +222,7 @@ pub(super) async fn add(
     );
     let session = touched.await?.first().map(read_session).transpose()?;
     if session.is_some() {
-        let message = row(message, message.session_id, None)?;
+        let message = row(message, message.session_id, (None, AnswerFacts::default()))?;
         INSERT.fetch(tx, vec![message]).await?;
     }
     Ok(session)
@@ -330,7 +345,7 @@ static UPSERT: Many = upsert!("");
 /// For visitors who said who they are.
 static UPSERT_INTRODUCED: Many = upsert!(", metadata = excluded.metadata");
 
-static INSERT: Many = Many::new(
+pub(super) static INSERT: Many = Many::new(
     "INSERT INTO messages (id, session_id, sender_type, content, attachments, metadata, model, \
      provider, tokens_used, created_at, chatbot_id, outcome, took_micros, question_id) VALUES ",
     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -338,15 +353,15 @@ static INSERT: Many = Many::new(
     " ON CONFLICT (id) DO NOTHING RETURNING id",
 );
 
-/// A message to insert; an answer with what is counted of it, and for which chatbot.
-fn row(
+/// A message to insert; an answer with what is counted of it, and for which chatbot. A question names itself, so that one
+/// that nobody answered is known from what people were written.
+pub(super) fn row(
     message: &Message,
     session: SessionId,
-    counted: Option<(ChatbotId, AnswerFacts)>,
+    (chatbot, facts): (Option<ChatbotId>, AnswerFacts),
 ) -> Result<Vec<Param>> {
     let attachments = message.attachments.as_deref();
     let attachments = attachments.map(attachments::stored);
-    let facts = counted.map(|(_, facts)| facts).unwrap_or_default();
     let took = facts.took.map(|took| took.as_micros());
     Ok(params![
         message.id.0,
@@ -359,7 +374,7 @@ fn row(
         message.provider.clone(),
         message.tokens_used,
         message.created_at,
-        counted.map(|(chatbot, _)| chatbot.0),
+        chatbot.map(|chatbot| chatbot.0),
         facts.outcome.map(|outcome| outcome.as_str().to_owned()),
         took.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
         facts.question.map(|question| question.0),

@@ -16,6 +16,7 @@ mod events;
 mod gaps;
 mod handling;
 mod ingesting;
+mod interrupted;
 mod jobs;
 mod keys;
 mod knowledge;

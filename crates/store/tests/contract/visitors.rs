@@ -149,6 +149,15 @@ async fn a_message_that_comes_twice_is_stored_once(world: World) -> Result<()> {
         .messages_before(&again.session, None, 10)
         .await?;
     assert_eq!(messages.iter().map(|it| it.id).collect::<Vec<_>>(), [id]);
+    // Another message is not answered in its place.
+    let other = UserMessage {
+        content: "Something else".to_owned(),
+        ..said(Some(id))
+    };
+    let refused = say(&world, &chatbot, other, None).await;
+    assert_eq!(refused.expect_err("a conflict").code, Some("already_used"));
+    let session = world.store.session(&chatbot, again.session.id).await?;
+    assert_eq!(session.last_message, again.session.last_message);
     Ok(())
 }
 

@@ -3955,13 +3955,14 @@ export interface components {
                  */
                 id: string;
                 /**
-                 * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-                 *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources` (the passages that it rests
-                 *     on, each with the `excerpt` that says so), `offer_person` (true where the answer is that there is none),
-                 *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
-                 *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came
-                 *     with the question, and how many of them the model was shown), `completion_tokens` (those of `tokens_used` that
-                 *     the model wrote), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
+                 * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`, `ended` (`complete`,
+                 *     `cancelled`, `failed`, or `interrupted` where the server was killed), `outcome` (see the overview), `sources`
+                 *     (the passages that it rests on, each with the `excerpt` that says so), `offer_person` (true where the answer is
+                 *     that there is none), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
+                 *     the question leans on earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`,
+                 *     `images` (how many came with the question, and how many of them the model was shown), `completion_tokens` (those
+                 *     of `tokens_used` that the model wrote), `tokens_estimated` (true where the answer was cut off, and what it took
+                 *     is partly an estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
                  */
                 metadata: {
                     [key: string]: unknown;
@@ -4242,13 +4243,14 @@ export interface components {
              */
             id: string;
             /**
-             * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`,
-             *     `ended` (`complete`, `cancelled`, `failed`), `outcome` (see the overview), `sources` (the passages that it rests
-             *     on, each with the `excerpt` that says so), `offer_person` (true where the answer is that there is none),
-             *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
-             *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came
-             *     with the question, and how many of them the model was shown), `completion_tokens` (those of `tokens_used` that
-             *     the model wrote), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
+             * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`, `ended` (`complete`,
+             *     `cancelled`, `failed`, or `interrupted` where the server was killed), `outcome` (see the overview), `sources`
+             *     (the passages that it rests on, each with the `excerpt` that says so), `offer_person` (true where the answer is
+             *     that there is none), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
+             *     the question leans on earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`,
+             *     `images` (how many came with the question, and how many of them the model was shown), `completion_tokens` (those
+             *     of `tokens_used` that the model wrote), `tokens_estimated` (true where the answer was cut off, and what it took
+             *     is partly an estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
              */
             metadata: {
                 [key: string]: unknown;
@@ -4891,7 +4893,8 @@ export interface components {
             /**
              * Format: uuid
              * @description A number that the browser makes for this question. Sent again with the same one, the
-             *     question is not asked twice: the stream begins anew, or gives the answer that there is.
+             *     question is not asked twice: the stream begins anew, or gives the answer that there is. Another
+             *     question under it is refused (409 `already_used`).
              */
             request_id: string;
         };

@@ -197,7 +197,7 @@ impl CompletionInput {
                 role => {
                     let role: String = role.chars().take(40).collect();
                     let problem =
-                        format!("`{role}` is none of user, assistant, system and developer");
+                        format!("{role:?} is none of user, assistant, system and developer");
                     return Err(refused(format!("{field}.role"), problem));
                 }
             };

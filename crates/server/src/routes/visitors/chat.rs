@@ -15,7 +15,7 @@ use okra_domain::{Error, ErrorKind, MessageId};
 use okra_engine::chat::{TurnEvent, TurnRequest};
 use okra_engine::live::{Follower, LiveTurn};
 use okra_engine::providers::BUDGET_SPENT;
-use okra_store::sessions::{SessionKey, UserMessage};
+use okra_store::sessions::{SessionKey, UserMessage, already_used};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -38,7 +38,8 @@ pub struct QuestionInput {
     #[serde(default)]
     attachments: Vec<String>,
     /// A number that the browser makes for this question. Sent again with the same one, the
-    /// question is not asked twice: the stream begins anew, or gives the answer that there is.
+    /// question is not asked twice: the stream begins anew, or gives the answer that there is. Another
+    /// question under it is refused (409 `already_used`).
     request_id: Uuid,
     /// The call that the visitor confirms by this message.
     #[serde(default)]
@@ -82,6 +83,7 @@ pub async fn ask(
         // and even ended it: then there are events to follow, and the two readers see the same.
         if app.engine.live_turn(answer).is_none() {
             if let Some(told) = told {
+                check_said(&app, &asking, (message, &content)).await?;
                 return Ok(told);
             }
             let visitor = asking.visitor.key();
@@ -97,7 +99,7 @@ pub async fn ask(
         },
         message: UserMessage {
             id: Some(message),
-            content,
+            content: content.clone(),
             attachments,
         },
         answer_id: Some(answer),
@@ -109,6 +111,10 @@ pub async fn ask(
     let follower = follower.await?;
     // What confirms a call has an id of its own.
     let stored = follower.turn.session.last_message.as_ref();
+    // The turn may be that of an earlier request.
+    if stored.is_some_and(|stored| stored.content != content) {
+        return Err(ApiError(already_used()));
+    }
     let begun = json!({
         "session_id": follower.turn.session.id,
         "message_id": follower.turn.message_id,
@@ -188,6 +194,15 @@ async fn stored(app: &App, asking: &Asking, id: MessageId) -> ApiResult<Option<M
     match asking.session(app).await? {
         Some(session) => Ok(app.engine.store().message(&session, id).await?),
         None => Ok(None),
+    }
+}
+
+/// Whether the message of this id, where there is one, says that: an answer is given to no other question than its own.
+async fn check_said(app: &App, asking: &Asking, said: (MessageId, &str)) -> ApiResult<()> {
+    let (id, content) = said;
+    match stored(app, asking, id).await? {
+        Some(message) if message.content != content => Err(ApiError(already_used())),
+        _ => Ok(()),
     }
 }
 

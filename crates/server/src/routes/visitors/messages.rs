@@ -11,7 +11,7 @@ use okra_domain::session::{
 };
 use okra_domain::tool::{BUILT_IN, CallState, CalledTool, ToolOutcome, calls_in, results_in};
 use okra_domain::{Error, ItemId, MessageId, Timestamp};
-use okra_store::sessions::Standing;
+use okra_store::sessions::{INTERRUPTED, Standing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -124,6 +124,11 @@ impl From<Message> for VisitorMessage {
         };
         let offer_person = message.metadata.get("offer_person") == Some(&Value::Bool(true));
         let ended = message.metadata.get("ended").and_then(Value::as_str);
+        // Why there is no answer is the organization's affair.
+        let ended = ended.map(|ended| match ended {
+            INTERRUPTED => "failed",
+            ended => ended,
+        });
         let agent = message.metadata.get("agent");
         let agent = agent
             .and_then(|agent| agent.get("name"))

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::client::{Answer, Bot, Client, one_event};
 use super::page::Page;
-use super::text;
+use super::{OUR_KEY, TestApp, text};
 
 /// A path of one of the bot's conversations.
 pub fn at(bot: &Bot, session: &Value, rest: &str) -> String {
@@ -25,6 +25,36 @@ pub async fn change(client: &Client, bot: &Bot, session: &Value, body: Value) ->
 pub async fn begun(page: &Page) -> Value {
     let told = page.ask("How do I rinse it?").await.events();
     one_event(&told, "session")["session_id"].clone()
+}
+
+/// Asks over a real connection, streamed, which is closed when `until` was heard.
+pub async fn asked_and_left(app: &TestApp, bot: &Bot, body: &Value, until: &str) {
+    let served = app.serve().await;
+    let request = reqwest::Client::new()
+        .post(format!("{}{}?stream=true", served.url, bot.path("/chat")))
+        .header("x-api-key", OUR_KEY)
+        .json(body);
+    let mut stream = request.send().await.expect("an answer").bytes_stream();
+    let mut heard = String::new();
+    while !heard.contains(until) {
+        let bytes = stream.next().await.expect("more").expect("bytes");
+        heard.push_str(std::str::from_utf8(&bytes).expect("UTF-8"));
+    }
+}
+
+/// Waits until a conversation holds so many messages, ten seconds at most.
+pub async fn messages_when(bot: &Bot, session: &Value, count: usize) -> Vec<Value> {
+    let waiting = async {
+        loop {
+            let messages = bot.messages(session).await;
+            if messages.len() >= count {
+                return messages;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let messages = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    messages.expect("they are stored")
 }
 
 /// A stream that is read piece by piece.

@@ -15,7 +15,7 @@ export interface Cited {
 
 export interface Facts {
   answeredBy: 'model' | 'qna' | 'passage' | 'nothing' | undefined;
-  ended: 'complete' | 'cancelled' | 'failed' | undefined;
+  ended: 'complete' | 'cancelled' | 'failed' | 'interrupted' | undefined;
   outcome: 'answered' | 'unanswered' | 'failed' | undefined;
   error: string | undefined;
   sources: readonly Cited[];
@@ -38,7 +38,7 @@ export function factsOf({ metadata }: Message): Facts {
   const agent = objectIn(metadata['agent'])['name'];
   return {
     answeredBy: one('answered_by', ['model', 'qna', 'passage', 'nothing']),
-    ended: one('ended', ['complete', 'cancelled', 'failed']),
+    ended: one('ended', ['complete', 'cancelled', 'failed', 'interrupted']),
     outcome: one('outcome', ['answered', 'unanswered', 'failed']),
     error: typeof error === 'string' ? error : undefined,
     sources: Array.isArray(sources) ? (sources as Cited[]) : [],
