@@ -30,7 +30,9 @@ pub async fn begun(page: &Page) -> Value {
 /// Asks over a real connection, streamed, which is closed when `until` was heard.
 pub async fn asked_and_left(app: &TestApp, bot: &Bot, body: &Value, until: &str) {
     let served = app.serve().await;
-    let request = reqwest::Client::new()
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(30));
+    let client = client.build().expect("a client");
+    let request = client
         .post(format!("{}{}?stream=true", served.url, bot.path("/chat")))
         .header("x-api-key", OUR_KEY)
         .json(body);
