@@ -32,7 +32,9 @@ fuzz_target!(|input: (Vec<(u8, String)>, [u16; 4])| {
     for block in &document.blocks {
         let word = block.text.chars().find(|c| !c.is_whitespace());
         let shown = |chunk: &okra_extract::Chunk| {
-            word.is_none_or(|c| chunk.text.contains(c) || chunk.headings.iter().any(|heading| heading.contains(c)))
+            word.is_none_or(|c| {
+                chunk.text.contains(c) || chunk.headings.iter().any(|heading| heading.contains(c))
+            })
         };
         assert!(chunks.iter().any(shown), "{block:?} is lost");
     }

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use okra_extract::{Format, Limits, extract};
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: okra_fuzz::let_panics_be_caught(), |bytes: &[u8]| {
     let limits = Limits::default();
     let _ = extract(bytes, Format::Docx, &limits);
     let _ = extract(bytes, Format::Pptx, &limits);

@@ -9,7 +9,7 @@ use zip::write::SimpleFileOptions;
 
 const FORMATS: [Format; 4] = [Format::Odt, Format::Odp, Format::Ods, Format::Epub];
 
-fuzz_target!(|input: &[u8]| {
+fuzz_target!(init: okra_fuzz::let_panics_be_caught(), |input: &[u8]| {
     let limits = Limits::default();
     if let Some((&choice, bytes)) = input.split_first() {
         let format = FORMATS[usize::from(choice) % FORMATS.len()];

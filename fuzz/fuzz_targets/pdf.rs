@@ -4,6 +4,6 @@
 use libfuzzer_sys::fuzz_target;
 use okra_extract::{Format, Limits, extract};
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: okra_fuzz::let_panics_be_caught(), |bytes: &[u8]| {
     let _ = extract(bytes, Format::Pdf, &Limits::default());
 });

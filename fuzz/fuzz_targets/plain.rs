@@ -18,7 +18,12 @@ fuzz_target!(|input: &[u8]| {
     if let Some((&choice, bytes)) = input.split_first() {
         let format = FORMATS[usize::from(choice) % FORMATS.len()];
         if let Ok(document) = extract(bytes, format, &Limits::default()) {
-            assert!(document.blocks.iter().all(|block| !block.text.trim().is_empty()));
+            assert!(
+                document
+                    .blocks
+                    .iter()
+                    .all(|block| !block.text.trim().is_empty())
+            );
         }
     }
 });
