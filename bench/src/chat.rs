@@ -133,7 +133,7 @@ impl Asked<'_> {
             .flatten()
             .for_each(|taken| samples.push(taken));
         let figure = format!("turns/s {} at {CONNECTIONS} connections", self.name());
-        table.at_least(figure, TURNS as f64 / seconds, 1_000.0, "/s");
+        table.at_least(figure, TURNS as f64 / seconds, 2_000.0, "/s");
         table.plain("  p50", samples.median(), "ms");
         table.plain("  p99", samples.percentile(0.99), "ms");
         // What a busy machine does not change, and so what to compare versions by.
