@@ -122,6 +122,7 @@ mod tests {
         let (said, _) = said_until_closed(address, "GET /peer HTTP/1.1\r\nhost: okra\r\n").await;
         assert!(!said.contains("200 OK"), "{said}");
         // One that is there is answered, and the next one, which never comes, not waited for.
+        let (address, _stopping, _serving) = start(Duration::from_secs(1)).await;
         let whole = "GET /peer HTTP/1.1\r\nhost: okra\r\n\r\n";
         let (said, own) = said_until_closed(address, whole).await;
         assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");

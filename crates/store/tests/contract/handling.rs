@@ -4,11 +4,10 @@ use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::handling::{Handling, HandlingChange, InboxQueue, Note};
 use okra_domain::person::Role;
-use okra_domain::session::{AnswerFacts, Message, SenderType, Session, SessionState};
+use okra_domain::session::{SenderType, Session, SessionState};
 use okra_domain::{ErrorKind, MessageId, NoteId, PersonId, SessionId};
 use okra_store::events::{Event, Told, Typist};
 use okra_store::sessions::{AgentMessage, QueueCounts, Reader, SessionKey, UserMessage};
-use serde_json::Map;
 
 use crate::on_every_database;
 use crate::world::{World, assert_fails, assert_not_found, entries, page};
@@ -44,27 +43,6 @@ async fn ask(world: &World, chatbot: &Chatbot, visitor: &str) -> Result<Session>
         .open_turn(chatbot, &key, said, 20)
         .await?
         .session)
-}
-
-fn answer(world: &World, session: &Session) -> (Message, AnswerFacts) {
-    let message = Message {
-        id: MessageId::new(),
-        session_id: session.id,
-        sender_type: SenderType::Bot,
-        content: "An answer.".to_owned(),
-        attachments: None,
-        metadata: Map::new(),
-        model: None,
-        provider: None,
-        tokens_used: 0,
-        feedback: None,
-        created_at: world.clock().now(),
-    };
-    let facts = AnswerFacts {
-        takeovers: session.takeovers,
-        ..AnswerFacts::default()
-    };
-    (message, facts)
 }
 
 fn by_agent(content: &str, id: Option<MessageId>, author: Option<PersonId>) -> AgentMessage {
@@ -112,7 +90,7 @@ async fn an_answer_that_was_begun_before_a_takeover_is_not_stored(world: World) 
     let begun = ask(&world, &chatbot, "v").await?;
     let (taken, took) = handle(&world, &chatbot, begun.id, take(), None).await?;
     assert!(took && taken.is_human_mode);
-    let (late, facts) = answer(&world, &begun);
+    let (late, facts) = world.answer(&begun);
     assert!(!world.store.finish_turn(&chatbot, &late, facts).await?);
     // Also where it was handed back meanwhile: what began before is over.
     let back = HandlingChange {
@@ -127,7 +105,7 @@ async fn an_answer_that_was_begun_before_a_takeover_is_not_stored(world: World) 
     // What begins now is heard.
     let again = ask(&world, &chatbot, "v").await?;
     assert_eq!((again.is_human_mode, again.takeovers), (false, 1));
-    let (answer, facts) = answer(&world, &again);
+    let (answer, facts) = world.answer(&again);
     assert!(world.store.finish_turn(&chatbot, &answer, facts).await?);
     // An answer for a session that is gone is an error, not a takeover.
     world.store.delete_chatbot(&chatbot).await?;
@@ -239,7 +217,7 @@ async fn a_resolved_session_is_opened_again_by_its_visitor_alone(world: World) -
     )
     .await?;
     // An answer that was under way is no reason to open it again.
-    let (answer, facts) = answer(&world, &session);
+    let (answer, facts) = world.answer(&session);
     assert!(world.store.finish_turn(&chatbot, &answer, facts).await?);
     let now = world.store.session(&chatbot, session.id).await?;
     assert_eq!(now.state, SessionState::Resolved);

@@ -6,9 +6,9 @@ use okra_domain::MessageId;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::handling::{Handling, HandlingChange};
-use okra_domain::session::{AnswerFacts, Message, SenderType, Session};
+use okra_domain::session::{Message, SenderType, Session};
 use okra_store::sessions::{INTERRUPTED, SessionKey, UserMessage};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::on_every_database;
 use crate::world::{World, page};
@@ -44,23 +44,7 @@ async fn ask(
 }
 
 async fn answer(world: &World, chatbot: &Chatbot, session: &Session) -> Result<()> {
-    let message = Message {
-        id: MessageId::new(),
-        session_id: session.id,
-        sender_type: SenderType::Bot,
-        content: "An answer.".to_owned(),
-        attachments: None,
-        metadata: Map::new(),
-        model: None,
-        provider: None,
-        tokens_used: 0,
-        feedback: None,
-        created_at: world.clock().now(),
-    };
-    let facts = AnswerFacts {
-        takeovers: session.takeovers,
-        ..AnswerFacts::default()
-    };
+    let (message, facts) = world.answer(session);
     assert!(world.store.finish_turn(chatbot, &message, facts).await?);
     Ok(())
 }

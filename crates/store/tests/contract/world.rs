@@ -5,11 +5,13 @@ use std::time::Duration;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::knowledge::{Chunk, Item, Source};
-use okra_domain::{Clock, ErrorKind, ItemId, OrganizationId, Page, PageRequest, Secret};
+use okra_domain::session::{AnswerFacts, Message, SenderType, Session};
+use okra_domain::{Clock, ErrorKind, ItemId, MessageId, OrganizationId, Page, PageRequest, Secret};
 use okra_store::jobs::{Job, Task};
 use okra_store::knowledge::{Added, Ingested};
 use okra_store::testing::{self, Backend, Place};
 use okra_store::{SlugChoice, Store};
+use serde_json::Map;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 /// The lease of a case's jobs.
@@ -85,6 +87,28 @@ impl World {
             "a lease just taken is good"
         );
         self.store.item(chatbot, item.id).await
+    }
+
+    /// The chatbot's answer in a session, to be stored as long as nobody takes that over.
+    pub fn answer(&self, session: &Session) -> (Message, AnswerFacts) {
+        let message = Message {
+            id: MessageId::new(),
+            session_id: session.id,
+            sender_type: SenderType::Bot,
+            content: "An answer.".to_owned(),
+            attachments: None,
+            metadata: Map::new(),
+            model: None,
+            provider: None,
+            tokens_used: 0,
+            feedback: None,
+            created_at: self.clock().now(),
+        };
+        let facts = AnswerFacts {
+            takeovers: session.takeovers,
+            ..AnswerFacts::default()
+        };
+        (message, facts)
     }
 
     /// Takes the next job, which must be to read `item`.
