@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::wait_until;
 use dialect::Dialect;
 pub use embeddings::embedding;
 pub use obey::NOTHING_TO_OBEY;
@@ -369,12 +370,6 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
         .expect("a fixed header is valid")
-}
-
-async fn wait_until(counter: &watch::Sender<usize>, count: usize) {
-    let mut changes = counter.subscribe();
-    // It cannot fail: the sender is borrowed for as long as this waits.
-    let _ = changes.wait_for(|seen| *seen >= count).await;
 }
 
 /// Waits for [`MockProvider::release`]; for ever where the provider is gone.

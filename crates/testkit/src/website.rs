@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::wait_until;
+
 /// A website. Goes offline when dropped.
 pub struct MockSite {
     address: SocketAddr,
@@ -146,9 +148,7 @@ impl MockSite {
 
     /// Waits until `count` requests have come in all.
     pub async fn wait_for_calls(&self, count: usize) {
-        let mut called = self.shared.called.subscribe();
-        // It cannot fail: the sender is borrowed for as long as this waits.
-        let _ = called.wait_for(|seen| *seen >= count).await;
+        wait_until(&self.shared.called, count).await;
     }
 
     /// Sends the pages that are held now.

@@ -221,7 +221,7 @@ async fn check(provider: &MockProvider, page: &Page, bot: &Bot, fault: &Fault, m
 }
 
 async fn a_provider_that_hangs_ends_one_answer_and_no_conversation(stage: Stage) {
-    let more = [("OKRA_MAX_TURN_SECONDS", "1")];
+    let more = [("OKRA_MAX_TURN_SECONDS", "5")];
     let (provider, _app, page, bot) = with_model(stage, &more).await;
     let hangs = [
         (Script::HangBeforeAnswer, ""),
@@ -248,7 +248,7 @@ async fn a_provider_that_hangs_ends_one_answer_and_no_conversation(stage: Stage)
             (&failed["content"], &failed["metadata"]["ended"]),
             (&json!(said), &json!("failed"))
         );
-        assert!(text(&failed["metadata"]["error"]).contains("within 1 seconds"));
+        assert!(text(&failed["metadata"]["error"]).contains("within 5 seconds"));
         provider.reply(Script::text("With cold water."));
         let events = page.ask("What is the teapot rinsed with?").await.events();
         assert_eq!(one_event(&events, "done")["content"], "With cold water.");

@@ -18,9 +18,9 @@ stories! {
     drawing_needs_a_browser,
 }
 
-/// The application with a browser, a chatbot and a site that both may read; `None` where this machine has
-/// no Chromium.
-async fn with_browser(stage: Stage) -> Option<(TestApp, Bot, MockSite)> {
+/// The application with a browser that has so many seconds for a page, a chatbot and a site that both may read; `None`
+/// where this machine has no Chromium.
+async fn with_browser(stage: Stage, seconds: &str) -> Option<(TestApp, Bot, MockSite)> {
     let named = std::env::var("OKRA_TEST_CHROMIUM").ok();
     let usual = [
         "/usr/bin/chromium",
@@ -41,7 +41,7 @@ async fn with_browser(stage: Stage) -> Option<(TestApp, Bot, MockSite)> {
         ("OKRA_CHROMIUM", program.as_str()),
         // Tests run as root, and in containers that have no sandboxes.
         ("OKRA_CHROMIUM_SANDBOX", "false"),
-        ("OKRA_CHROMIUM_TIMEOUT_SECONDS", "12"),
+        ("OKRA_CHROMIUM_TIMEOUT_SECONDS", seconds),
     ];
     let app = stage.app_with(&settings).await;
     let bot = app.bot("Shop").await;
@@ -64,7 +64,7 @@ async fn add(bot: &Bot, site: &MockSite, render: bool) -> Value {
 }
 
 async fn what_scripts_write_is_read(stage: Stage) {
-    let Some((app, bot, site)) = with_browser(stage).await else {
+    let Some((app, bot, site)) = with_browser(stage, "60").await else {
         return;
     };
     site.put(
@@ -164,7 +164,7 @@ impl Inside {
 }
 
 async fn a_page_leads_the_browser_nowhere_inside(stage: Stage) {
-    let Some((app, bot, site)) = with_browser(stage).await else {
+    let Some((app, bot, site)) = with_browser(stage, "60").await else {
         return;
     };
     let inside = Inside::start().await;
@@ -236,7 +236,7 @@ async fn a_page_leads_the_browser_nowhere_inside(stage: Stage) {
 }
 
 async fn an_endless_page_is_ended_in_time(stage: Stage) {
-    let Some((app, bot, site)) = with_browser(stage).await else {
+    let Some((app, bot, site)) = with_browser(stage, "20").await else {
         return;
     };
     site.put(
@@ -267,7 +267,7 @@ async fn an_endless_page_is_ended_in_time(stage: Stage) {
     let busy = sources(&bot).page(&source, "/busy").await;
     assert_eq!(busy["state"], "failed", "{busy}");
     assert!(
-        text(&busy["reason"]).contains("more than 12 seconds"),
+        text(&busy["reason"]).contains("more than 20 seconds"),
         "{busy}"
     );
     assert!(
@@ -284,7 +284,7 @@ async fn an_endless_page_is_ended_in_time(stage: Stage) {
 }
 
 async fn a_page_that_takes_memory_without_end_fails_alone(stage: Stage) {
-    let Some((app, bot, site)) = with_browser(stage).await else {
+    let Some((app, bot, site)) = with_browser(stage, "30").await else {
         return;
     };
     site.put(

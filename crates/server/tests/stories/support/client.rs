@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::multipart::{File, Form};
-use super::{list, text};
+use super::{Reader, list, text};
 
 /// Speaks to the application in process.
 #[derive(Clone)]
@@ -137,6 +137,17 @@ impl Client {
         body: Body,
         media_type: Option<&str>,
     ) -> Answer {
+        self.send(self.make(method, path, body, media_type)).await
+    }
+
+    /// A request with what the client sends along.
+    fn make(
+        &self,
+        method: &str,
+        path: &str,
+        body: impl Into<Body>,
+        media_type: Option<&str>,
+    ) -> Request<Body> {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).expect("a method"))
             .uri(path);
@@ -146,21 +157,14 @@ impl Client {
         if let Some(media_type) = media_type {
             request = request.header("content-type", media_type);
         }
-        self.send(request.body(body).expect("a proper request"))
-            .await
+        request.body(body.into()).expect("a proper request")
     }
 
     /// What a call with a body that fits nothing is answered: the status, and an error's code.
     pub async fn knock(&self, method: &str, path: &str) -> (u16, String) {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        let body = Body::from(r#"{"base_url": 7, "messages": 7}"#);
-        let request = request
-            .header("content-type", "application/json")
-            .body(body);
-        let response = self.open(request.expect("a proper request")).await;
+        let body = r#"{"base_url": 7, "messages": 7}"#;
+        let request = self.make(method, path, body, Some("application/json"));
+        let response = self.open(request).await;
         let status = response.status().as_u16();
         if status < 400 {
             return (status, String::new());
@@ -458,6 +462,16 @@ impl Bot {
         self.client
             .post(&self.path("/chat?stream=true"), body)
             .await
+    }
+
+    /// A chat body, streamed and read piece by piece. Whoever drops it has left at once.
+    pub async fn reader(&self, body: &Value) -> Reader {
+        let path = format!("/api/external{}", self.path("/chat?stream=true"));
+        let body = body.to_string();
+        let asked = self
+            .client
+            .make("POST", &path, body, Some("application/json"));
+        Reader::open(&self.client, asked).await
     }
 
     /// The first 200 messages of a session.

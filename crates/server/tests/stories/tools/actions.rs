@@ -94,7 +94,7 @@ async fn an_action_is_called_with_its_secret(stage: Stage) {
 
 async fn a_tool_that_fails_is_slow_or_long_costs_no_answer(stage: Stage) {
     let (provider, site) = (MockProvider::start().await, MockSite::start().await);
-    let app = with(&provider, &site, stage, &[("OKRA_MAX_TOOL_SECONDS", "1")]).await;
+    let app = with(&provider, &site, stage, &[("OKRA_MAX_TOOL_SECONDS", "5")]).await;
     get_order(&app, &site).await;
     let bot = shop(&app, &["get_order"]).await;
     let mut prompt = 0;
@@ -114,7 +114,7 @@ async fn a_tool_that_fails_is_slow_or_long_costs_no_answer(stage: Stage) {
             true,
             "not followed",
         ),
-        (SitePage::then_nothing("slow"), true, "within 1 seconds"),
+        (SitePage::then_nothing("slow"), true, "within 5 seconds"),
         (SitePage::then_cut("cut"), true, ""),
         (SitePage::endless("endless "), false, "left out"),
         (page("x".repeat(1024 * 1024)), false, "left out"),

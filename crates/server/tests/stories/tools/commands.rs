@@ -178,7 +178,7 @@ async fn a_command_sees_nothing_of_okras(stage: Stage) {
 }
 
 async fn a_command_that_goes_wrong_fails_one_call(stage: Stage) {
-    let (provider, app, bot) = opened(stage, "2").await;
+    let (provider, app, bot) = opened(stage, "5").await;
     set(&app).await;
     choose(
         &bot,
@@ -189,7 +189,7 @@ async fn a_command_that_goes_wrong_fails_one_call(stage: Stage) {
     for (tool, expected) in [
         ("crash", "its program ended before it answered"),
         ("flood", "wrote more than it may"),
-        ("hang", "did not answer within 2 seconds"),
+        ("hang", "did not answer within 5 seconds"),
     ] {
         let failed = called(&provider, &bot, &[tool]).await;
         assert!(failed[0].contains(expected), "{failed:?}");
@@ -298,10 +298,10 @@ async fn a_command_that_is_allowed_no_more_is_not_run(stage: Stage) {
 }
 
 async fn a_command_that_cannot_be_spoken_to_is_not_stored(stage: Stage) {
-    let (_, app, _) = opened(stage, "2").await;
+    let (_, app, _) = opened(stage, "5").await;
     for (command, expected) in [
         ("broken", "could not be spoken to"),
-        ("mute", "within 2 seconds"),
+        ("mute", "within 5 seconds"),
     ] {
         let server = json!({"command": command}).to_string();
         let set = app.client.json("PUT", "/tool-servers/shop", server).await;
