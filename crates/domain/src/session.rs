@@ -194,6 +194,8 @@ pub struct AnswerFacts {
     /// The session's [`Session::takeovers`] when the question came: where a person has taken over
     /// since, the answer is not stored.
     pub takeovers: i64,
+    /// Whether the chatbot calls a person by it: stored with the answer, the session waits for one.
+    pub calls_person: bool,
 }
 
 /// One message of a session.

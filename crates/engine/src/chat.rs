@@ -19,6 +19,7 @@ mod marks;
 mod memory;
 mod refusal;
 mod used;
+mod wish;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use okra_domain::error::Result;
 use okra_domain::session::{AnswerFacts, CitedSource, Message, SenderType, Session};
 use okra_domain::tool::{CalledTool, ToolOutcome};
 use okra_domain::{Error, ErrorKind, MessageId};
-use okra_store::sessions::{Earlier, OpenTurn, SessionKey, UserMessage};
+use okra_store::sessions::{Earlier, Finished, OpenTurn, SessionKey, UserMessage};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -310,6 +311,7 @@ impl Engine {
             took: (ended == "complete").then_some(took),
             question: turn.open.session.last_message.as_ref().map(|it| it.id),
             takeovers: turn.open.session.takeovers,
+            calls_person: draft.calls_person,
         };
         let by = draft.answered_by.unwrap_or("nobody");
         let outcome = facts.outcome.map_or("unknown", |it| it.as_str());
@@ -327,20 +329,37 @@ impl Engine {
             feedback: None,
             created_at: self.parts.store.clock().now(),
         };
+        if facts.calls_person {
+            turn.held.leave();
+        }
         let store = &self.parts.store;
         let stored = store.finish_turn(&turn.chatbot, &message, facts).await;
-        if let Err(error) = &stored {
-            let cause = error.source.as_ref().map(ToString::to_string);
-            tracing::error!(%error, cause, session = %message.session_id, "an answer was not stored");
-        }
-        if let Ok(false) = &stored {
-            self.keep_of_handed_over(&turn, &draft).await;
-        }
-        let last = match (error, stored) {
-            (Some(error), _) | (None, Err(error)) => TurnEvent::Failed(Box::new(error)),
-            // Taken over at another server, whose word did not come in time.
-            (None, Ok(false)) => TurnEvent::HandedOver,
-            (None, Ok(true)) => TurnEvent::Done(Box::new(message)),
+        let last = match stored {
+            Ok(Finished::Stored(session)) => {
+                if facts.calls_person {
+                    self.taken_over(&session);
+                }
+                TurnEvent::Done(Box::new(message))
+            }
+            // Taken over at another server, whose word did not come in time, or while this one called a person.
+            Ok(Finished::HandedOver) => {
+                turn.held.cut_off().cancel();
+                self.keep_of_handed_over(&turn, &draft).await;
+                TurnEvent::HandedOver
+            }
+            Ok(Finished::Answered) => {
+                self.spend(&turn, &draft).await;
+                self.answered_elsewhere(&turn).await
+            }
+            Err(error) => {
+                let cause = error.source.as_ref().map(ToString::to_string);
+                tracing::error!(%error, cause, session = %message.session_id, "an answer was not stored");
+                TurnEvent::Failed(Box::new(error))
+            }
+        };
+        let last = match error {
+            Some(error) => TurnEvent::Failed(Box::new(error)),
+            None => last,
         };
         // A turn that was cancelled has no reader any more.
         let _ = turn.events.send(last).await;
@@ -350,11 +369,27 @@ impl Engine {
 impl Engine {
     /// Keeps of a turn that nobody hears what happened all the same: the tokens that it took, and what it carried out.
     async fn keep_of_handed_over(&self, turn: &Running, draft: &Draft) {
+        self.spend(turn, draft).await;
+        self.note_confirmed(turn, draft).await;
+    }
+
+    /// Counts the tokens of an answer that is not stored.
+    async fn spend(&self, turn: &Running, draft: &Draft) {
         let spent = self.parts.store.spend_tokens(&turn.chatbot, draft.tokens);
         if let Err(error) = spent.await {
             tracing::error!(%error, session = %turn.open.session.id, "tokens were not counted");
         }
-        self.note_confirmed(turn, draft).await;
+    }
+
+    /// The answer of the turn that was first to store one, of the same request.
+    async fn answered_elsewhere(&self, turn: &Running) -> TurnEvent {
+        let store = &self.parts.store;
+        let stored = store.message(&turn.open.session, turn.answer_id).await;
+        let missing = || Error::not_found("answer");
+        match stored.and_then(|stored| stored.ok_or_else(missing)) {
+            Ok(stored) => TurnEvent::Done(Box::new(stored)),
+            Err(error) => TurnEvent::Failed(Box::new(error)),
+        }
     }
 }
 

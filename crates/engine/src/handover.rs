@@ -75,10 +75,10 @@ impl Held {
     pub(crate) fn cut_off(&self) -> &CancellationToken {
         &self.cut_off
     }
-}
 
-impl Drop for Held {
-    fn drop(&mut self) {
+    /// Gives the place up before the turn's end: it is about to call a person itself, which takes nothing from what it
+    /// says.
+    pub(crate) fn leave(&self) {
         let mut state = self.handover.lock();
         if let Some(turns) = state.turns.get_mut(&self.session) {
             turns.retain(|turn| turn.number != self.number);
@@ -86,6 +86,12 @@ impl Drop for Held {
                 state.turns.remove(&self.session);
             }
         }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -158,10 +164,15 @@ impl Engine {
     ) -> Result<Session> {
         let (session, taken) = self.parts.store.handle(chatbot, id, change).await?;
         if taken {
-            self.handover.cut_off(session.id, session.takeovers);
-            metrics::counter!("okra_takeovers_total").increment(1);
+            self.taken_over(&session);
         }
         Ok(session)
+    }
+
+    /// Cuts off what the chatbot was about to say in a session that was taken from it.
+    pub(crate) fn taken_over(&self, session: &Session) {
+        self.handover.cut_off(session.id, session.takeovers);
+        metrics::counter!("okra_takeovers_total").increment(1);
     }
 
     /// Stores what an agent writes; see [`okra_store::Store::say_as_agent`]. Writing takes the
@@ -177,9 +188,7 @@ impl Engine {
     ) -> Result<(Message, bool)> {
         let said = self.parts.store.say_as_agent(chatbot, id, said).await?;
         if said.taken {
-            let session = &said.session;
-            self.handover.cut_off(session.id, session.takeovers);
-            metrics::counter!("okra_takeovers_total").increment(1);
+            self.taken_over(&said.session);
         }
         Ok((said.message, said.is_new))
     }

@@ -259,8 +259,9 @@ fn built_in(name: &str) -> Offer {
             Does::SearchKnowledge,
         ),
         ASK_FOR_PERSON => (
-            "Offer a person",
-            "Offers the visitor to talk to a person. Use it when they ask for one, or are not helped by you.",
+            "Ask for a person",
+            "Has a person answer the visitor from then on. Use it when they ask for one, or are not helped by you; who \
+             did not ask for one is offered it.",
             json!({}),
             Does::AskForPerson,
         ),

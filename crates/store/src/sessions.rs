@@ -41,7 +41,7 @@ use okra_domain::tool::Contact;
 use okra_domain::{ChatbotId, Error, ErrorKind, MessageId, Page, PageRequest, PersonId, SessionId};
 use serde_json::{Map, Value};
 
-pub use handling::{AgentMessage, AgentSaid, Reader, Standing};
+pub use handling::{AgentMessage, AgentSaid, Finished, Reader, Standing};
 pub use inbox::QueueCounts;
 pub use interrupted::INTERRUPTED;
 pub use listing::SessionFilter;
@@ -165,22 +165,20 @@ impl Store {
             once,
         };
         let opened = self.turns.write(&self.db, write).await?;
-        let opened =
-            opened.ok_or_else(|| Error::internal("cannot open a turn", "no session came of it"))?;
         if let Some(message) = &opened.session.last_message {
             self.tell_message(chatbot, opened.session.id, message.id);
         }
         Ok(opened)
     }
 
-    /// Stores the answer and makes it the session's last message; one transaction. `false` where a
-    /// person took the session over since the question came: nothing is stored.
+    /// Stores the answer and makes it the session's last message, and has the session wait for a person where the
+    /// answer calls one; one transaction. Of answers of one id the first is stored.
     pub async fn finish_turn(
         &self,
         chatbot: &Chatbot,
         answer: &Message,
         facts: AnswerFacts,
-    ) -> Result<bool> {
+    ) -> Result<Finished> {
         let counts = chatbot.models.tokens_a_day.is_some() && answer.tokens_used > 0;
         let write = Write::Finish {
             teller: Teller::of(chatbot),
@@ -192,14 +190,15 @@ impl Store {
                 tokens: answer.tokens_used,
             }),
         };
-        if let Err(error) = self.turns.write(&self.db, write).await {
-            return match handling::is_handed_over(&error) {
-                true => Ok(false),
-                false => Err(error),
-            };
-        }
+        let session = match self.turns.write(&self.db, write).await {
+            Ok(written) => written.session,
+            Err(error) => return handling::finished(&error).ok_or(error),
+        };
         self.tell_message(chatbot, answer.session_id, answer.id);
-        Ok(true)
+        if facts.calls_person {
+            self.tell_handled(chatbot, &session);
+        }
+        Ok(Finished::Stored(Box::new(session)))
     }
 
     fn tell_message(&self, chatbot: &Chatbot, session: SessionId, message: MessageId) {
@@ -207,6 +206,19 @@ impl Store {
         self.events.tell(chatbot.organization_id, message);
         let session = Change::Session(chatbot.id, session);
         self.events.tell(chatbot.organization_id, session);
+    }
+
+    /// The message of this id in whichever of the chatbot's sessions.
+    pub async fn chatbots_message(
+        &self,
+        chatbot: &Chatbot,
+        id: MessageId,
+    ) -> Result<Option<Message>> {
+        let sql = select_messages!(
+            "WHERE id = $1 AND session_id IN (SELECT id FROM sessions WHERE chatbot_id = $2)"
+        );
+        let row = self.db.fetch_optional(sql, params![id.0, chatbot.id.0]);
+        row.await?.as_ref().map(read_message).transpose()
     }
 
     /// The chatbot's session of this id.

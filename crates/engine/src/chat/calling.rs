@@ -10,16 +10,17 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use okra_ai::chat::{ChatMessage, ChatRequest, Role, ToolCall, ToolChoice};
 use okra_domain::error::Result;
-use okra_domain::session::SenderType;
+use okra_domain::session::{PLAYGROUND, SenderType};
 use okra_domain::tool::{CallState, CalledTool, Contact, ToolOutcome};
 use okra_domain::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
 use super::answering::MIN_SIMILARITY;
 use super::draft::Draft;
+use super::wish::wishes_person;
 use super::{Running, TurnEvent, provider_error, storable};
 use crate::Engine;
-use crate::prompt::{found_text, further_numbers, result_text};
+use crate::prompt::{Said, found_text, further_numbers, result_text};
 use crate::providers::Again;
 use crate::retrieve::Passage;
 use crate::tokens::estimate;
@@ -399,6 +400,17 @@ fn record(draft: &Draft, call: &ToolCall, step: &Step<'_>) -> CalledTool {
     }
 }
 
+impl Running {
+    /// Whether the visitor asked for a person, just now or a message before. Nobody waits in a builder's trial.
+    fn wishes_person(&self) -> bool {
+        let of_visitor = |said: &&Said| said.by == SenderType::User;
+        let before = self.history.iter().rev().find(of_visitor);
+        self.open.session.platform != PLAYGROUND
+            && (wishes_person(&self.question.text)
+                || before.is_some_and(|said| wishes_person(&said.text)))
+    }
+}
+
 /// Records what a call came to, and tells of it; gives what the model is told, and whether it failed.
 async fn settle(
     turn: &Running,
@@ -414,9 +426,18 @@ async fn settle(
             (told.clone(), told)
         }
         Ok(Gave::Person) => {
-            draft.offers_person = true;
-            let told =
-                "The visitor is now shown a button that brings a person. Say so in one sentence.";
+            let called = turn.wishes_person();
+            draft.calls_person |= called;
+            draft.offers_person |= !called;
+            let told = match called {
+                true => {
+                    "A person takes this conversation over after your answer, and you say nothing more in it. Say in one \
+                     short sentence that a person will answer here."
+                }
+                false => {
+                    "The visitor is now shown a button that brings a person. Say so in one sentence."
+                }
+            };
             (told.to_owned(), told.to_owned())
         }
         Ok(Gave::Text(text)) | Err(text) => {

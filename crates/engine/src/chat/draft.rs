@@ -65,6 +65,8 @@ pub(super) struct Draft {
     pub(super) served: bool,
     /// Whether a tool had the visitor offered a person.
     pub(super) offers_person: bool,
+    /// Whether a tool called a person, as the visitor had asked.
+    pub(super) calls_person: bool,
 }
 
 impl Draft {
@@ -189,7 +191,9 @@ impl Draft {
             "total": millis(turn.started.elapsed()),
         });
         keep("timings_ms", timings);
-        if error.is_none() && (self.refuses() || self.offers_person) {
+        if self.calls_person {
+            keep("called_person", json!(true));
+        } else if error.is_none() && (self.refuses() || self.offers_person) {
             keep("offer_person", json!(true));
         }
         if !self.tool_calls.is_empty() {

@@ -54,6 +54,24 @@ pub enum Reader {
     Visitor,
 }
 
+/// What became of a turn's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finished {
+    /// It is stored; the session as it then is.
+    Stored(Box<Session>),
+    /// It is not, since a person took the session over after the question came.
+    HandedOver,
+    /// It is not, since an answer of its id is: the same request was answered at another server.
+    Answered,
+}
+
+impl Finished {
+    /// Whether the answer is stored.
+    pub fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
+}
+
 /// How a session stands, as its visitor is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -67,6 +85,8 @@ pub struct Standing {
 
 /// The code of the error by which a finished turn learns that nobody hears it any more.
 const HANDED_OVER: &str = "handed_over";
+/// The code of the error by which it learns that another turn of the same request was first.
+const ANSWERED: &str = "answered";
 
 impl Store {
     /// Changes who answers a session: `change` gets who does, with the row locked, and gives who
@@ -86,7 +106,8 @@ impl Store {
         if next == before.handling() {
             return Ok((before, false));
         }
-        let session = settle(&mut tx, chatbot, &before, next, self.clock.now()).await?;
+        let teller = Teller::of(chatbot);
+        let session = settle(&mut tx, teller, &before, next, self.clock.now()).await?;
         tx.commit().await?;
         self.tell_handled(chatbot, &session);
         Ok((session, next.takes_over(before.handling())))
@@ -117,11 +138,11 @@ impl Store {
         let before = write::add(&mut tx, chatbot.id, &message).await?;
         let before = before.ok_or_else(|| Error::not_found("conversation"))?;
         let next = before.handling().answered(author_of(&message));
+        let teller = Teller::of(chatbot);
         let session = match next == before.handling() {
             true => before.clone(),
-            false => settle(&mut tx, chatbot, &before, next, message.created_at).await?,
+            false => settle(&mut tx, teller, &before, next, message.created_at).await?,
         };
-        let teller = Teller::of(chatbot);
         teller.message(&mut tx, &session.platform, &message).await?;
         if mails::is_followed_up(chatbot, &session) {
             let now = message.created_at;
@@ -187,7 +208,7 @@ impl Store {
         })
     }
 
-    fn tell_handled(&self, chatbot: &Chatbot, session: &Session) {
+    pub(super) fn tell_handled(&self, chatbot: &Chatbot, session: &Session) {
         let change = Change::Handled(chatbot.id, session.id, session.takeovers);
         self.events.tell(chatbot.organization_id, change);
     }
@@ -204,9 +225,9 @@ async fn locked(tx: &mut Tx, chatbot: &Chatbot, id: SessionId) -> Result<Session
 }
 
 /// Writes who answers, and tells of it; the count goes up where it is taken from the chatbot.
-async fn settle(
+pub(super) async fn settle(
     tx: &mut Tx,
-    chatbot: &Chatbot,
+    teller: Teller,
     before: &Session,
     next: Handling,
     now: Timestamp,
@@ -214,7 +235,7 @@ async fn settle(
     if let Some(person) = next.assignee.filter(|it| before.assignee != Some(*it)) {
         let sql = "SELECT COUNT(*) AS count FROM memberships \
                    WHERE organization_id = $1 AND person_id = $2 AND role <> 'viewer'";
-        let values = params![chatbot.organization_id.0, person.0];
+        let values = params![teller.organization().0, person.0];
         let row = tx.fetch_optional(sql, values).await?;
         if row.map_or(Ok(0), |row| row.get::<i64>("count"))? == 0 {
             let problem = "must be a person of this organization with the role agent or higher";
@@ -246,7 +267,7 @@ async fn settle(
     ] {
         if happened && session.platform != PLAYGROUND {
             let data = || webhook::session_data(&session);
-            Teller::of(chatbot).tell(tx, kind, now, data).await?;
+            teller.tell(tx, kind, now, data).await?;
         }
     }
     Ok(session)
@@ -306,7 +327,17 @@ pub(super) async fn why_untouched(tx: &mut Tx, chatbot: ChatbotId, id: SessionId
     )
 }
 
-/// Whether that is [`why_untouched`].
-pub(super) fn is_handed_over(error: &Error) -> bool {
-    error.code == Some(HANDED_OVER)
+/// Why a finished turn's answer has a place no more: there is one, of the same request at another server.
+pub(super) fn answered() -> Error {
+    let message = "The question was answered already.";
+    Error::new(ErrorKind::Conflict, message).coded(ANSWERED)
+}
+
+/// What these errors mean for a finished turn; `None` for others.
+pub(super) fn finished(error: &Error) -> Option<Finished> {
+    match error.code {
+        Some(HANDED_OVER) => Some(Finished::HandedOver),
+        Some(ANSWERED) => Some(Finished::Answered),
+        _ => None,
+    }
 }

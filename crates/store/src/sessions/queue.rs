@@ -33,13 +33,13 @@ struct State {
 
 struct Waiting {
     write: Write,
-    reply: oneshot::Sender<Result<Option<OpenTurn>>>,
+    reply: oneshot::Sender<Result<OpenTurn>>,
 }
 
 impl Queue {
-    /// Makes a write durable; gives what [`Write::apply`] gave. Once asked for it is made, even if
+    /// Makes a write durable; gives what [`write::apply`] gave. Once asked for it is made, even if
     /// whoever asked stops waiting.
-    pub(super) async fn write(self: &Arc<Self>, db: &Db, write: Write) -> Result<Option<OpenTurn>> {
+    pub(super) async fn write(self: &Arc<Self>, db: &Db, write: Write) -> Result<OpenTurn> {
         if db.is_postgres() {
             return alone(db, &write).await;
         }
@@ -127,7 +127,7 @@ async fn write_some(db: &Db, some: Vec<Waiting>) {
     }
 }
 
-async fn together(db: &Db, some: &[Waiting]) -> Result<Vec<Option<OpenTurn>>> {
+async fn together(db: &Db, some: &[Waiting]) -> Result<Vec<OpenTurn>> {
     let writes: Vec<&Write> = some.iter().map(|waiting| &waiting.write).collect();
     let mut tx = db.begin().await?;
     let results = match write::go_together(&writes) {
@@ -144,11 +144,12 @@ async fn together(db: &Db, some: &[Waiting]) -> Result<Vec<Option<OpenTurn>>> {
     Ok(results)
 }
 
-async fn alone(db: &Db, write: &Write) -> Result<Option<OpenTurn>> {
+async fn alone(db: &Db, write: &Write) -> Result<OpenTurn> {
     let mut tx = db.begin().await?;
     let results = write::apply(&mut tx, &[write]).await?;
     tx.commit().await?;
-    Ok(results.into_iter().flatten().next())
+    let none = || Error::internal("a turn was not written", "no session came of it");
+    results.into_iter().next().ok_or_else(none)
 }
 
 #[cfg(test)]

@@ -77,9 +77,9 @@ pub(super) fn go_together(writes: &[&Write]) -> bool {
     places.all(|new| new)
 }
 
-/// Makes writes in `tx`; gives for each the turn where it opened one. As if all had come at once: a question
-/// sees the answers that are written with it.
-pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<OpenTurn>>> {
+/// Makes writes in `tx`; gives for each its session as it then is, with the history where it opened a turn. As if all
+/// had come at once: a question sees the answers that are written with it.
+pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<OpenTurn>> {
     let mut leads = HashSet::new();
     for write in writes {
         if brings_lead(tx, write).await? {
@@ -87,7 +87,7 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
         }
     }
     let mut by_message = last_messages(tx, writes).await?;
-    let mut sessions = Vec::with_capacity(writes.len());
+    let mut sessions: Vec<Session> = Vec::with_capacity(writes.len());
     let mut inserted = Vec::with_capacity(writes.len());
     for write in writes {
         let Some(session) = by_message.remove(&write.message().id) else {
@@ -133,11 +133,17 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
     let new = INSERT.fetch(tx, inserted).await?;
     let new = new.iter().map(|row| row.get("id").map(MessageId));
     let new = new.collect::<Result<HashSet<_>>>()?;
-    for (write, session) in writes.iter().zip(&sessions) {
+    for (write, session) in writes.iter().zip(&mut sessions) {
         let message = write.message();
         if new.contains(&message.id) {
             let lead = leads.contains(&message.id);
             tell(tx, write, session, lead).await?;
+            if let Write::Finish { teller, facts, .. } = write
+                && facts.calls_person
+            {
+                let next = session.handling().called();
+                *session = handling::settle(tx, *teller, session, next, message.created_at).await?;
+            }
             continue;
         }
         match write {
@@ -150,15 +156,20 @@ pub(super) async fn apply(tx: &mut Tx, writes: &[&Write]) -> Result<Vec<Option<O
                 let stored = handling::same(tx, message, session.id).await?;
                 stored.ok_or_else(already_used)?;
             }
-            Write::Finish { .. } => {}
+            Write::Finish { .. } => return Err(handling::answered()),
         }
     }
     let mut histories = histories(tx, writes, &sessions).await?;
     let turn = |(write, session): (&&Write, Session)| {
-        matches!(write, Write::Open { .. }).then(|| OpenTurn {
-            history: histories.remove(&session.id).unwrap_or_default(),
+        // A question's, not that of an answer which is written to the same session with it.
+        let history = match write {
+            Write::Open { .. } => histories.remove(&session.id),
+            Write::Finish { .. } => None,
+        };
+        OpenTurn {
+            history: history.unwrap_or_default(),
             session,
-        })
+        }
     };
     Ok(writes.iter().zip(sessions).map(turn).collect())
 }

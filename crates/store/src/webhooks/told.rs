@@ -53,6 +53,11 @@ impl Teller {
         }
     }
 
+    /// The organization that is told.
+    pub fn organization(&self) -> OrganizationId {
+        self.organization
+    }
+
     /// The chatbot that it happens to.
     pub fn chatbot(&self) -> ChatbotId {
         self.chatbot

@@ -81,6 +81,7 @@ async fn ask_leaning(
         took: None,
         question: Some(question),
         takeovers: session.takeovers,
+        calls_person: false,
     };
     world.store.finish_turn(bot, &answer, facts).await?;
     world.clock().advance(Duration::from_secs(1));

@@ -45,7 +45,13 @@ async fn ask(
 
 async fn answer(world: &World, chatbot: &Chatbot, session: &Session) -> Result<()> {
     let (message, facts) = world.answer(session);
-    assert!(world.store.finish_turn(chatbot, &message, facts).await?);
+    assert!(
+        world
+            .store
+            .finish_turn(chatbot, &message, facts)
+            .await?
+            .is_stored()
+    );
     Ok(())
 }
 

@@ -66,6 +66,7 @@ async fn ask(
         took: millis.map(Duration::from_millis),
         question: Some(question),
         takeovers: 0,
+        calls_person: false,
     };
     world.store.finish_turn(chatbot, &answer, facts).await?;
     Ok(question)

@@ -105,7 +105,7 @@ async fn answer(world: &World, chatbot: &Chatbot, platform: &str, tokens: i64) -
     };
     let facts = AnswerFacts::default();
     let stored = world.store.finish_turn(chatbot, &answer, facts).await?;
-    assert!(stored, "nobody took over");
+    assert!(stored.is_stored(), "nobody took over");
     Ok(())
 }
 

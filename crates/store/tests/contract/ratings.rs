@@ -60,6 +60,7 @@ async fn ask(
         took: None,
         question: session.last_message.as_ref().map(|it| it.id),
         takeovers: session.takeovers,
+        calls_person: false,
     };
     world.store.finish_turn(bot, &answer, facts).await?;
     world.clock().advance(Duration::from_secs(1));
