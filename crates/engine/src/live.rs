@@ -58,12 +58,13 @@ pub struct LiveTurn {
 }
 
 impl LiveTurn {
-    /// Follows the turn from its event number `after` (from 1) on; 0 follows it from the start.
+    /// Follows the turn from its event number `after` (from 1) on; 0 follows it from the start. Events that have not
+    /// happened yet were read by nobody: whoever names one follows from the latest.
     pub fn follow(self: &Arc<Self>, after: usize) -> Follower {
         Follower {
             count: self.count.subscribe(),
             turn: self.clone(),
-            next: after,
+            next: after.min(self.lock().len()),
         }
     }
 

@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, header};
 use okra_domain::account::parse_api_key;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::person::{Membership, Person, Role};
-use okra_domain::{ChatbotId, Error, ErrorKind, OrganizationId, Secret};
+use okra_domain::{ApiKeyId, ChatbotId, Error, ErrorKind, OrganizationId, Secret};
 use okra_store::{KnownKey, people};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -41,8 +42,13 @@ least_roles! { Viewer Agent Admin Owner }
 pub struct Caller<R> {
     organization: OrganizationId,
     role: Role,
-    person: Option<Person>,
+    who: Who,
     least: PhantomData<R>,
+}
+
+enum Who {
+    Person(Box<Person>),
+    Program(ApiKeyId),
 }
 
 impl<R> Caller<R> {
@@ -58,7 +64,18 @@ impl<R> Caller<R> {
 
     /// The person who calls; `None` where a program does.
     pub fn person(&self) -> Option<&Person> {
-        self.person.as_ref()
+        match &self.who {
+            Who::Person(person) => Some(person),
+            Who::Program(_) => None,
+        }
+    }
+
+    /// What tells the caller from others: a person's id, or an API key's.
+    pub fn id(&self) -> Uuid {
+        match &self.who {
+            Who::Person(person) => person.id.0,
+            Who::Program(key) => key.0,
+        }
     }
 }
 
@@ -88,7 +105,7 @@ async fn program<R>(known: Option<KnownKey>, app: &App) -> ApiResult<Caller<R>> 
     Ok(Caller {
         organization: known.organization_id,
         role: Role::Admin,
-        person: None,
+        who: Who::Program(known.id),
         least: PhantomData,
     })
 }
@@ -121,7 +138,7 @@ async fn person<R>(parts: &mut Parts, app: &App) -> ApiResult<Caller<R>> {
     Ok(Caller {
         organization: *organization_id,
         role: *role,
-        person: Some(who.person),
+        who: Who::Person(Box::new(who.person)),
         least: PhantomData,
     })
 }

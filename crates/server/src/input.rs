@@ -33,6 +33,28 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
+/// The header `Idempotency-Key`, by which a request that may be sent twice is known.
+pub struct IdempotencyKey(pub Option<String>);
+
+/// The most characters of a key.
+const MAX_KEY_CHARS: usize = 200;
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+        let Some(key) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(None));
+        };
+        let key = key.to_str().unwrap_or_default().trim();
+        if key.is_empty() || key.len() > MAX_KEY_CHARS {
+            let problem = format!("must be 1 to {MAX_KEY_CHARS} visible ASCII characters");
+            return Err(ApiError(Error::invalid_field("Idempotency-Key", problem)));
+        }
+        Ok(Self(Some(key.to_owned())))
+    }
+}
+
 /// Fails where the body says that it is something else.
 pub fn expect_json(headers: &HeaderMap) -> ApiResult<()> {
     let media_type = media_type(headers);

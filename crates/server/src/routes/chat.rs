@@ -1,5 +1,7 @@
 //! Asking a chatbot: one JSON answer, or a stream of server-sent events.
 
+mod again;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -8,12 +10,11 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::Stream;
 use okra_domain::session::{
-    Attachment, CitedSource, SenderType, parse_message, parse_platform, parse_visitor,
+    Attachment, CitedSource, Message, SenderType, parse_message, parse_platform, parse_visitor,
 };
-use okra_domain::{Error, SessionId};
-use okra_engine::chat::{Confirms, Turn, TurnEvent, TurnRequest};
+use okra_domain::{Error, MessageId, SessionId};
+use okra_engine::chat::{Confirms, TurnEvent, TurnRequest};
 use okra_store::sessions::{SessionKey, UserMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use utoipa::ToSchema;
 use crate::access::{Agent, OwnChatbot};
 use crate::app::App;
 use crate::error::{self, ApiError, ApiResult, ErrorBody};
-use crate::input::{Json, parse_id, query_value};
+use crate::input::{IdempotencyKey, Json, parse_id, query_value};
 use crate::wire::MessageBody;
 use crate::wire::people::HandedOver;
 
@@ -107,13 +108,20 @@ pub struct ChatReply {
 /// error). Which of the passages the answer rests on is known at its end: `metadata.sources` of the message in `done`.
 /// Closing the connection stops the answer.
 ///
+/// With the header `Idempotency-Key` a question may be sent twice, as after a lost connection: under the same key it is
+/// stored, answered and paid for once, and both get the same answer, which then goes on for 30 s without a reader. A
+/// question whose answer was lost with the server is answered anew. Another question under the key is 409
+/// `already_used`; keys are the caller's own (an API key's or a person's), and do not expire.
+///
 /// Where a person has the conversation, or takes it over meanwhile, there is no message: `message` is
 /// null and `is_human_mode` true; a stream's `done` is then `{"id": null, "session_id": …,
 /// "sender_type": "bot", "content": "", "ended": "handed_over", "is_human_mode": true}`.
 #[utoipa::path(post, path = "/api/external/chatbot/{chatbotId}/chat",
     operation_id = "chat", tag = "Conversations",
     params(("chatbotId" = uuid::Uuid, Path, description = "The chatbot."),
-           ("stream" = Option<bool>, Query, description = "Stream the answer.")),
+           ("stream" = Option<bool>, Query, description = "Stream the answer."),
+           ("Idempotency-Key" = Option<String>, Header,
+            description = "The same each time the question is sent; 200 characters at most.")),
     request_body = ChatInput,
     responses((status = 200, content((ChatReply = "application/json"), (String = "text/event-stream"))),
               (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
@@ -122,24 +130,30 @@ pub struct ChatReply {
               (status = 502, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub async fn chat(
     State(app): State<App>,
-    OwnChatbot(chatbot, _): OwnChatbot<Agent>,
+    OwnChatbot(chatbot, caller): OwnChatbot<Agent>,
     Streamed(streamed): Streamed,
+    IdempotencyKey(key): IdempotencyKey,
     Json(input): Json<ChatInput>,
 ) -> ApiResult<Response> {
-    let turn = app.engine.begin_turn(&chatbot, request(input)?).await?;
-    if streamed {
-        // Proxies that collect answers before passing them on are asked not to.
-        return Ok(([("x-accel-buffering", "no")], events(turn)).into_response());
+    let request = request(input)?;
+    if let Some(key) = key {
+        return again::ask(&app, (&chatbot, &caller), &key, request, streamed).await;
     }
-    let session_id = turn.session.id.0;
-    let (message, sources) = turn.answer().await?.unzip();
-    let reply = ChatReply {
-        session_id,
-        is_human_mode: message.is_none(),
-        message: message.map(MessageBody::from),
-        sources: sources.unwrap_or_default(),
-    };
-    Ok(JsonBody(reply).into_response())
+    let turn = app.engine.begin_turn(&chatbot, request).await?;
+    let session = turn.session.id;
+    if streamed {
+        let begun = first(session, turn.message_id);
+        return Ok(stream_of(begun, turn, move |mut turn| async move {
+            let happened = turn.next().await?;
+            Some((event_of(&happened, session), turn))
+        }));
+    }
+    Ok(reply(session, turn.answer().await?))
+}
+
+/// Whether the chatbot called a person by this answer.
+fn called_person(message: &Message) -> bool {
+    message.metadata.get("called_person") == Some(&Value::Bool(true))
 }
 
 /// Whether `?stream=true` was asked for.
@@ -238,24 +252,63 @@ pub(crate) fn attached(
     Err(ApiError(Error::invalid_field(field, problem)))
 }
 
-fn events(turn: Turn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let first = json!({"session_id": turn.session.id, "message_id": turn.message_id});
-    let stream = futures_util::stream::unfold((turn, Some(first)), |(mut turn, first)| async {
-        if let Some(first) = first {
-            return Some((Ok(event("session", &first)), (turn, None)));
+/// An answer with the passages that it rests on; `None` where a person has the conversation.
+type Answered = Option<(Message, Vec<CitedSource>)>;
+
+fn reply(session: SessionId, answered: Answered) -> Response {
+    let (message, sources) = answered.unzip();
+    let reply = ChatReply {
+        session_id: session.0,
+        is_human_mode: message.as_ref().is_none_or(called_person),
+        message: message.map(MessageBody::from),
+        sources: sources.unwrap_or_default(),
+    };
+    JsonBody(reply).into_response()
+}
+
+/// The first event of a stream.
+fn first(session: SessionId, answer: MessageId) -> Event {
+    event(
+        "session",
+        &json!({"session_id": session, "message_id": answer}),
+    )
+}
+
+/// A stream of events: the first, and what `next` gives after it.
+fn stream_of<S, N>(
+    begun: Event,
+    state: S,
+    next: impl Fn(S) -> N + Clone + Send + 'static,
+) -> Response
+where
+    S: Send + 'static,
+    N: Future<Output = Option<(Event, S)>> + Send + 'static,
+{
+    let stream = futures_util::stream::unfold((state, Some(begun)), move |(state, begun)| {
+        let next = next.clone();
+        async move {
+            let (event, state) = match begun {
+                Some(begun) => (begun, state),
+                None => next(state).await?,
+            };
+            Some((Ok::<_, Infallible>(event), (state, None)))
         }
-        let event = match turn.next().await? {
-            TurnEvent::Sources(sources) => event("sources", &Sources { sources: &sources }),
-            TurnEvent::Delta(content) => event("delta", &Delta { content: &content }),
-            TurnEvent::ToolCall(call) => event("tool_call", &call),
-            TurnEvent::ToolResult(outcome) => event("tool_result", &outcome),
-            TurnEvent::Done(message) => event("done", &MessageBody::from(*message)),
-            TurnEvent::Failed(error) => event("error", &error::body(&error)),
-            TurnEvent::HandedOver => event("done", &HandedOver::of(turn.session.id)),
-        };
-        Some((Ok(event), (turn, None)))
     });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    let stream = Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // Proxies that collect answers before passing them on are asked not to.
+    ([("x-accel-buffering", "no")], stream).into_response()
+}
+
+fn event_of(happened: &TurnEvent, session: SessionId) -> Event {
+    match happened {
+        TurnEvent::Sources(sources) => event("sources", &Sources { sources }),
+        TurnEvent::Delta(content) => event("delta", &Delta { content }),
+        TurnEvent::ToolCall(call) => event("tool_call", call),
+        TurnEvent::ToolResult(outcome) => event("tool_result", outcome),
+        TurnEvent::Done(message) => event("done", &MessageBody::from((**message).clone())),
+        TurnEvent::Failed(error) => event("error", &error::body(error)),
+        TurnEvent::HandedOver => event("done", &HandedOver::of(session)),
+    }
 }
 
 pub(crate) fn to_value(body: impl Serialize) -> Value {

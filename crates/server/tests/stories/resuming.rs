@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use okra_testkit::provider::Script;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Page, Stage, list, one_event, question, text, with_model};
+use crate::support::{
+    Bot, Page, Reader, Stage, change, list, one_event, question, said, text, with_model,
+};
 
 stories! {
     an_answer_goes_on_after_the_connection_is_lost_and_is_taken_up_again,
     a_stopped_answer_keeps_what_was_written,
     an_answer_that_nobody_comes_back_for_is_stopped,
     a_question_sent_twice_is_asked_once,
+    a_programs_question_sent_twice_under_one_key_is_asked_once,
+    what_failed_under_a_key_stays_failed,
+    nobody_reads_on_from_what_has_not_happened,
 }
 
 async fn an_answer_goes_on_after_the_connection_is_lost_and_is_taken_up_again(stage: Stage) {
@@ -67,6 +72,119 @@ async fn an_answer_goes_on_after_the_connection_is_lost_and_is_taken_up_again(st
     assert_eq!(heard, "Rinse it with cold water.");
     assert_eq!(page.resume(&running, 1_000).await.events(), []);
     assert_eq!(page.messages().await["running"], Value::Null);
+}
+
+async fn nobody_reads_on_from_what_has_not_happened(stage: Stage) {
+    let (provider, _app, page, _bot) = with_model(stage, &[]).await;
+    provider.reply(Script::HangWithin {
+        before: "Rinse it ".to_owned(),
+        after: "with cold water.".to_owned(),
+    });
+    let asked = page.request("POST", "/chat", Some(question("How do I rinse it?")));
+    let mut reader = Reader::open(&page.client, asked).await;
+    reader.until("Rinse it").await;
+    let running = page.messages().await["running"].clone();
+    let resumed = page.resume(&running, 1_000);
+    let (heard, ()) = tokio::join!(resumed, async { provider.release() });
+    let heard = heard.events();
+    assert_eq!(
+        one_event(&heard, "done")["content"],
+        "Rinse it with cold water."
+    );
+}
+
+async fn a_programs_question_sent_twice_under_one_key_is_asked_once(stage: Stage) {
+    let (provider, app, _page, bot) = with_model(stage, &[]).await;
+    provider.reply(Script::HangWithin {
+        before: "Rinse it ".to_owned(),
+        after: "with cold water.".to_owned(),
+    });
+    let under = |key: &str| Bot {
+        client: bot.client.with("idempotency-key", key),
+        ..bot.clone()
+    };
+    let asked = said("How do I rinse the teapot?");
+    let first = under("one");
+    let mut reader = first.reader(&asked).await;
+    reader.until("Rinse it").await;
+    // Its reader leaves, and comes back with the same question: once for the events, once for the whole.
+    drop(reader);
+    let mut reader = first.reader(&asked).await;
+    reader.until("Rinse it").await;
+    let (whole, ()) = tokio::join!(first.chat(asked.clone()), async { provider.release() });
+    let whole = whole.expect(200);
+    assert_eq!(whole["message"]["content"], "Rinse it with cold water.");
+    assert_eq!(whole["message"]["metadata"]["ended"], "complete");
+    let heard = reader.rest().await;
+    assert!(heard.contains("event: done"), "{heard}");
+    assert_eq!(provider.request_count(), 1);
+    // So it does later, and after a restart, by what is stored.
+    let later = Bot {
+        client: app.restarted().await.with("idempotency-key", "one"),
+        ..bot.clone()
+    };
+    assert_eq!(later.chat(asked.clone()).await.expect(200), whole);
+    let events = later.stream(asked.clone()).await.events();
+    let names: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["session", "sources", "done"]);
+    assert_eq!(events[2].1, whole["message"]);
+    assert_eq!(bot.messages(&whole["session_id"]).await.len(), 2);
+    assert_eq!(provider.request_count(), 1);
+    // Another question under the key is refused, at once and later.
+    let other = said("Is soap good for the teapot?");
+    for bot in [&first, &later] {
+        let refused = bot.chat(other.clone()).await;
+        refused.refused(409, "already_used", "");
+    }
+    // Another key is another question, and so is the same key of another program.
+    let reply = under("two").chat(asked.clone()).await.expect(200);
+    assert_ne!(reply["session_id"], whole["session_id"]);
+    let made = bot.client.post("/keys", json!({"name": "Other"})).await;
+    let made = made.expect(201);
+    let theirs = Bot {
+        client: first.client.with_key(text(&made["key"])),
+        ..bot.clone()
+    };
+    let reply = theirs.chat(asked.clone()).await.expect(200);
+    assert_ne!(reply["session_id"], whole["session_id"]);
+    for key in ["", &"x".repeat(201)] {
+        let refused = under(key).chat(asked.clone()).await;
+        refused.refused(400, "invalid_request", "Idempotency-Key");
+    }
+    // Where a person has the conversation, the question is there once.
+    let mut asked = said("Are you there?");
+    asked["session_id"] = whole["session_id"].clone();
+    let taken = json!({"is_human_mode": true});
+    change(&bot.client, &bot, &whole["session_id"], taken)
+        .await
+        .expect(200);
+    for _ in 0..2 {
+        let reply = under("three").chat(asked.clone()).await.expect(200);
+        assert_eq!(
+            (&reply["message"], &reply["is_human_mode"]),
+            (&Value::Null, &json!(true))
+        );
+    }
+    assert_eq!(bot.messages(&whole["session_id"]).await.len(), 3);
+}
+
+async fn what_failed_under_a_key_stays_failed(stage: Stage) {
+    let (provider, app, _page, bot) = with_model(stage, &[]).await;
+    provider.reply(Script::error(400, "No."));
+    let asked = said("How do I rinse the teapot?");
+    let later = app.restarted().await;
+    for client in [&bot.client, &bot.client, &later] {
+        let bot = Bot {
+            client: client.with("idempotency-key", "one"),
+            ..bot.clone()
+        };
+        let failed = bot.chat(asked.clone()).await;
+        failed.refused(502, "provider_failed", "");
+        assert!(text(&failed.json()["error"]).contains("No."));
+        let events = bot.stream(asked.clone()).await.events();
+        assert_eq!(one_event(&events, "error")["code"], "provider_failed");
+    }
+    assert_eq!(provider.request_count(), 1);
 }
 
 async fn a_stopped_answer_keeps_what_was_written(stage: Stage) {

@@ -12,7 +12,7 @@ use okra_testkit::provider::{MockProvider, RecordedRequest, Script};
 use okra_testkit::website::{MockSite, Page as SitePage};
 use serde_json::{Value, json};
 
-use crate::support::{Bot, Page, Stage, TestApp, list, one_event, said, text};
+use crate::support::{Bot, Page, Stage, TestApp, at, list, one_event, said, text};
 
 stories! {
     a_chatbot_without_tools_asks_as_before,
@@ -22,7 +22,8 @@ stories! {
     every_providers_format_takes_calls_and_results,
     only_so_many_calls_are_made_at_once,
     contact_details_are_recorded_where_the_visitor_wrote_them,
-    a_person_is_offered,
+    a_person_is_called_where_the_visitor_asked_for_one,
+    a_person_is_offered_where_nobody_asked_for_one,
 }
 
 /// An application whose chatbots have this model, and whose tools may call this site.
@@ -414,13 +415,59 @@ async fn contact_details_are_recorded_where_the_visitor_wrote_them(stage: Stage)
     assert_eq!(session().await, known, "the page's next message keeps it");
 }
 
-async fn a_person_is_offered(stage: Stage) {
+async fn a_person_is_called_where_the_visitor_asked_for_one(stage: Stage) {
+    let (provider, site) = (MockProvider::start().await, MockSite::start().await);
+    let app = with(&provider, &site, stage, &[]).await;
+    let bot = shop(&app, &["ask_for_person"]).await;
+    let slug = bot.show().await["slug"].clone();
+    let page = Page::new(&app, text(&slug), None).begun(json!({})).await;
+    provider.reply(calls(&[("ask_for_person", "{}")]));
+    provider.reply(Script::text("A person will answer you here."));
+    let events = page.ask("상담원과 이야기하고 싶어요.").await.events();
+    let (_, done) = events.last().expect("an end");
+    // What the chatbot says last is said whole.
+    assert_eq!(done["content"], "A person will answer you here.");
+    assert_eq!(
+        (&done["ended"], &done["offer_person"]),
+        (&json!("complete"), &json!(false))
+    );
+    let session = &events[0].1["session_id"];
+    let shown = bot.client.get(&at(&bot, session, "")).await.expect(200);
+    assert_eq!(
+        (
+            &shown["session"]["is_human_mode"],
+            &shown["session"]["state"]
+        ),
+        (&json!(true), &json!("waiting"))
+    );
+    assert_eq!(page.messages().await["handling"]["state"], "waiting");
+    let asked = provider.request_count();
+    let (_, done) = page.ask("Hello?").await.events().remove(1);
+    assert_eq!(done["ended"], "handed_over", "the chatbot is silent");
+    assert_eq!(provider.request_count(), asked);
+    // Over the API the answer says so itself; who asked a message before is heard too.
+    provider.reply(Script::text("Your name, please?"));
+    let mut body = said("I want a human.");
+    body["sessionToken"] = json!("kim");
+    let reply = bot.chat(body.clone()).await.expect(200);
+    assert_eq!(reply["is_human_mode"], false);
+    provider.reply(calls(&[("ask_for_person", "{}")]));
+    provider.reply(Script::text("Wait a moment, Kim."));
+    body["messages"][0]["content"] = json!("Kim");
+    let reply = bot.chat(body).await.expect(200);
+    let metadata = &reply["message"]["metadata"];
+    assert_eq!(metadata["called_person"], true, "{reply}");
+    assert_eq!(metadata.get("offer_person"), None);
+    assert_eq!(reply["is_human_mode"], true);
+}
+
+async fn a_person_is_offered_where_nobody_asked_for_one(stage: Stage) {
     let (provider, site) = (MockProvider::start().await, MockSite::start().await);
     let app = with(&provider, &site, stage, &[]).await;
     let bot = shop(&app, &["ask_for_person"]).await;
     provider.reply(calls(&[("ask_for_person", "")]));
     provider.reply(Script::text("A person can help you."));
-    let reply = bot.ask("Let me talk to somebody.").await;
+    let reply = bot.ask("My kettle leaks.").await;
     assert_eq!(reply["message"]["metadata"]["offer_person"], true);
     assert_eq!(reply["is_human_mode"], false, "the visitor decides");
     let off = json!({"settings": {"isHumanHandoverEnabled": false}});

@@ -245,6 +245,11 @@ export interface paths {
          *     error). Which of the passages the answer rests on is known at its end: `metadata.sources` of the message in `done`.
          *     Closing the connection stops the answer.
          *
+         *     With the header `Idempotency-Key` a question may be sent twice, as after a lost connection: under the same key it is
+         *     stored, answered and paid for once, and both get the same answer, which then goes on for 30 s without a reader. A
+         *     question whose answer was lost with the server is answered anew. Another question under the key is 409
+         *     `already_used`; keys are the caller's own (an API key's or a person's), and do not expire.
+         *
          *     Where a person has the conversation, or takes it over meanwhile, there is no message: `message` is
          *     null and `is_human_mode` true; a stream's `done` is then `{"id": null, "session_id": …,
          *     "sender_type": "bot", "content": "", "ended": "handed_over", "is_human_mode": true}`.
@@ -3958,7 +3963,8 @@ export interface components {
                  * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`, `ended` (`complete`,
                  *     `cancelled`, `failed`, or `interrupted` where the server was killed), `outcome` (see the overview), `sources`
                  *     (the passages that it rests on, each with the `excerpt` that says so), `offer_person` (true where the answer is
-                 *     that there is none), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
+                 *     that there is none, or its model called for a person that nobody had asked for), `called_person` (true where the
+                 *     visitor had, and the conversation now waits for one), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
                  *     the question leans on earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`,
                  *     `images` (how many came with the question, and how many of them the model was shown), `completion_tokens` (those
                  *     of `tokens_used` that the model wrote), `tokens_estimated` (true where the answer was cut off, and what it took
@@ -4246,7 +4252,8 @@ export interface components {
              * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`, `ended` (`complete`,
              *     `cancelled`, `failed`, or `interrupted` where the server was killed), `outcome` (see the overview), `sources`
              *     (the passages that it rests on, each with the `excerpt` that says so), `offer_person` (true where the answer is
-             *     that there is none), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
+             *     that there is none, or its model called for a person that nobody had asked for), `called_person` (true where the
+             *     visitor had, and the conversation now waits for one), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
              *     the question leans on earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`,
              *     `images` (how many came with the question, and how many of them the model was shown), `completion_tokens` (those
              *     of `tokens_used` that the model wrote), `tokens_estimated` (true where the answer was cut off, and what it took
@@ -7118,7 +7125,10 @@ export interface operations {
                 /** @description Stream the answer. */
                 stream?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description The same each time the question is sent; 200 characters at most. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The chatbot. */
                 chatbotId: string;

@@ -2,7 +2,7 @@
 
 use axum::Json as JsonBody;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::session::{Attachment, Session, parse_message};
 use okra_domain::{Error, MessageId, SessionId};
@@ -16,14 +16,10 @@ use super::find;
 use crate::access::{Agent, Caller, OwnChatbot};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, ErrorBody};
-use crate::input::{Json, parse_id};
+use crate::input::{IdempotencyKey, Json, parse_id};
 use crate::routes::chat::attached;
 use crate::wire::MessageBody;
 
-/// The header by which a request that may be sent twice is known.
-const KEY: &str = "idempotency-key";
-/// The most characters of a key.
-const MAX_KEY_CHARS: usize = 200;
 /// The most characters of an agent's name.
 const MAX_NAME_CHARS: usize = 100;
 
@@ -67,14 +63,11 @@ pub async fn say(
     State(app): State<App>,
     OwnChatbot(chatbot, caller): OwnChatbot<Agent>,
     Path((_, id)): Path<(String, String)>,
-    headers: HeaderMap,
+    IdempotencyKey(key): IdempotencyKey,
     Json(input): Json<AgentMessageInput>,
 ) -> ApiResult<(StatusCode, JsonBody<AgentMessageReply>)> {
     let session: SessionId = parse_id(&id, "conversation")?;
-    let key = match input.request_id {
-        Some(id) => Some(id.to_string()),
-        None => key_of(&headers)?,
-    };
+    let key = input.request_id.map(|id| id.to_string()).or(key);
     let attachments = attached("attachments", input.attachments)?;
     let content = match attachments.is_some() && input.content.trim().is_empty() {
         true => String::new(),
@@ -159,24 +152,9 @@ pub(crate) async fn note_read(
     Ok(store.mark_read(chatbot, session, message.id, by).await?)
 }
 
-fn key_of(headers: &HeaderMap) -> ApiResult<Option<String>> {
-    let Some(key) = headers.get(KEY) else {
-        return Ok(None);
-    };
-    let key = key.to_str().unwrap_or_default().trim();
-    if key.is_empty() || key.len() > MAX_KEY_CHARS {
-        let problem = format!("must be 1 to {MAX_KEY_CHARS} visible ASCII characters");
-        return Err(ApiError(Error::invalid_field("Idempotency-Key", problem)));
-    }
-    Ok(Some(key.to_owned()))
-}
-
 /// The id of a message under a key: another conversation's and another caller's key is another.
 fn message_id(session: SessionId, caller: &Caller<Agent>, key: &str) -> MessageId {
-    let who = caller
-        .person()
-        .map_or("program".to_owned(), |it| it.id.to_string());
-    let name = format!("agent/{session}/{who}/{key}");
+    let name = format!("agent/{session}/{}/{key}", caller.id());
     MessageId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
 }
 

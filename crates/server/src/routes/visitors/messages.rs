@@ -259,9 +259,19 @@ pub async fn sources(
     let session = asking.session(&app).await?.ok_or_else(missing)?;
     let store = app.engine.store();
     let message = store.message(&session, id).await?.ok_or_else(missing)?;
-    let cited = cited(&message.metadata);
+    let data = sources_now(&app, &asking.chatbot, &message.metadata).await?;
+    Ok(JsonBody(SourcesReply { data }))
+}
+
+/// The passages that a stored answer rests on, as they are now; without those that are gone.
+pub(crate) async fn sources_now(
+    app: &App,
+    chatbot: &Chatbot,
+    metadata: &Map<String, Value>,
+) -> ApiResult<Vec<CitedSource>> {
+    let cited = cited(metadata);
     let places: Vec<(ItemId, u32)> = cited.iter().map(|it| (it.knowledge_id, it.chunk)).collect();
-    let found = store.found_chunks(&asking.chatbot, &places).await?;
+    let found = app.engine.store().found_chunks(chatbot, &places).await?;
     let now = |cited: Cited| {
         let mut found = found.iter();
         let place = (cited.knowledge_id, cited.chunk);
@@ -270,9 +280,7 @@ pub async fn sources(
         source.excerpt = cited.excerpt;
         Some(source)
     };
-    Ok(JsonBody(SourcesReply {
-        data: cited.into_iter().filter_map(now).collect(),
-    }))
+    Ok(cited.into_iter().filter_map(now).collect())
 }
 
 /// A source as an answer's metadata names it.
