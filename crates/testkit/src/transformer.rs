@@ -10,6 +10,9 @@ pub const WORDS: [&str; 12] = [
     "how", "long", "may", "i", "return", "it", "refund", "coffee", "machine", "days", "##s", "the",
 ];
 
+/// Its special tokens.
+const SPECIAL: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
+
 /// The sizes of the tiny model.
 pub const HIDDEN: usize = 16;
 /// Heads of its attention.
@@ -37,12 +40,24 @@ pub fn write(folder: &Path) {
 
 /// Writes the tiny model as another family (`xlm-roberta`).
 pub fn write_as(folder: &Path, family: &str) {
+    write_with(folder, family, 0);
+}
+
+/// Writes the tiny model with so many words that it is taken to read Latin script, and is asked about it.
+pub fn write_for_latin(folder: &Path) {
+    write_with(folder, "bert", 320);
+}
+
+/// With so many words more, which mean nothing.
+fn write_with(folder: &Path, family: &str, more: usize) {
     std::fs::create_dir_all(folder.join("1_Pooling")).expect("a folder can be made");
-    write_json(&folder.join("config.json"), &config(family));
-    write_json(&folder.join("tokenizer.json"), &tokenizer());
+    let mut config = config(family);
+    config["vocab_size"] = json!(SPECIAL.len() + WORDS.len() + more);
+    write_json(&folder.join("config.json"), &config);
+    write_json(&folder.join("tokenizer.json"), &tokenizer(more));
     let pooling = json!({"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": false});
     write_json(&folder.join("1_Pooling/config.json"), &pooling);
-    let weights = safetensors(&tensors());
+    let weights = safetensors(&tensors_of(more));
     std::fs::write(folder.join("model.safetensors"), weights).expect("a file can be written");
 }
 
@@ -54,20 +69,21 @@ pub fn write_json(path: &Path, value: &Value) {
 /// The tiny model's `config.json`.
 pub fn config(family: &str) -> Value {
     json!({
-        "model_type": family, "vocab_size": WORDS.len() + 4, "hidden_size": HIDDEN,
+        "model_type": family, "vocab_size": SPECIAL.len() + WORDS.len(), "hidden_size": HIDDEN,
         "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": WIDE,
         "hidden_act": "gelu", "max_position_embeddings": POSITIONS, "type_vocab_size": 2,
         "layer_norm_eps": 1e-12, "pad_token_id": 1,
     })
 }
 
-fn tokenizer() -> Value {
-    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
-    let all = special.iter().chain(&WORDS).enumerate();
-    let vocabulary: serde_json::Map<String, Value> = all
-        .map(|(id, word)| ((*word).to_owned(), json!(id)))
-        .collect();
-    let added = special.iter().enumerate().map(|(id, word)| {
+fn tokenizer(more: usize) -> Value {
+    let known = SPECIAL.iter().chain(&WORDS).map(|word| (*word).to_owned());
+    let letter = |n: usize| char::from(b'a' + u8::try_from(n % 26).unwrap_or_default());
+    let others = (0..more).map(|n| format!("zq{}{}", letter(n / 26), letter(n)));
+    let all = known.chain(others).enumerate();
+    let vocabulary: serde_json::Map<String, Value> =
+        all.map(|(id, word)| (word, json!(id))).collect();
+    let added = SPECIAL.iter().enumerate().map(|(id, word)| {
         json!({"id": id, "content": word, "single_word": false, "lstrip": false,
             "rstrip": false, "normalized": false, "special": true})
     });
@@ -92,6 +108,10 @@ fn tokenizer() -> Value {
 
 /// The tiny model's tensors, the same in every run.
 pub fn tensors() -> Vec<Tensor> {
+    tensors_of(0)
+}
+
+fn tensors_of(more: usize) -> Vec<Tensor> {
     let mut state = 7_u64;
     let mut random = move || {
         state = state
@@ -113,7 +133,7 @@ pub fn tensors() -> Vec<Tensor> {
     };
     add(
         "embeddings.word_embeddings.weight",
-        &[WORDS.len() + 4, HIDDEN],
+        &[SPECIAL.len() + WORDS.len() + more, HIDDEN],
     );
     add(
         "embeddings.position_embeddings.weight",

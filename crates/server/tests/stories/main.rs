@@ -45,6 +45,7 @@ mod shapes;
 mod sources;
 mod streams;
 mod tools;
+mod transformers;
 mod turns;
 mod uploads;
 mod visitors;
