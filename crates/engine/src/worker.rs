@@ -219,14 +219,19 @@ impl Worker {
             Err(error) if error.kind == ErrorKind::NotFound => return self.drop_job(job).await,
             Err(error) => return Err(error),
         };
+        // As of a document: what takes the process down is never seen to fail.
+        if job.attempts > MAX_ATTEMPTS {
+            let reason = "Making vectors stopped the server several times; it was given up.";
+            return self.fail_reembedding(job, reason).await;
+        }
         let reason = match self.engine.reembed(job, &chatbot).await {
             Ok(Slice::Done) => {
                 tracing::info!(chatbot = %chatbot.id, "new vectors are in place");
                 return Ok(Step::Done);
             }
             Ok(Slice::More) => {
-                // Behind whatever else is due.
-                store.retry_job(job, Duration::ZERO).await?;
+                // Behind whatever else is due; it got on, so it was no attempt.
+                store.postpone_job(job, Duration::ZERO).await?;
                 return Ok(Step::Deferred);
             }
             Ok(Slice::Lost) => return Ok(Step::Dropped),
@@ -249,8 +254,12 @@ impl Worker {
             }
             Err(ReembedError::Refused(reason)) => reason,
         };
-        let kept = store.fail_reembedding(job, &reason).await?;
-        tracing::warn!(chatbot = %chatbot.id, reason, kept, "new vectors were not made");
+        self.fail_reembedding(job, &reason).await
+    }
+
+    async fn fail_reembedding(&self, job: &Job, reason: &str) -> Result<Step> {
+        let kept = self.engine.store().fail_reembedding(job, reason).await?;
+        tracing::warn!(chatbot = %job.chatbot_id, reason, kept, "new vectors were not made");
         Ok(if kept { Step::Failed } else { Step::Dropped })
     }
 

@@ -158,7 +158,8 @@ impl Store {
             let chatbot = ChatbotId(row.get("id")?);
             let organization = OrganizationId(row.get("organization_id")?);
             let mut tx = self.db.begin().await?;
-            begun += jobs::embed(&mut tx, jobs::Owner::new(organization, chatbot), now).await?;
+            let owner = jobs::Owner::new(organization, chatbot);
+            begun += jobs::embed_at_start(&mut tx, owner, now).await?;
             tx.commit().await?;
         }
         Ok(begun)

@@ -266,6 +266,17 @@ pub(crate) async fn embed(tx: &mut Tx, owner: Owner, now: Timestamp) -> Result<u
     tx.execute(sql, values).await
 }
 
+/// As [`embed`], at a start: the attempts of a job that is there stay counted, since they may be what ended
+/// the server before.
+pub(crate) async fn embed_at_start(tx: &mut Tx, owner: Owner, now: Timestamp) -> Result<u64> {
+    let sql = "INSERT INTO jobs (id, kind, organization_id, chatbot_id, attempts, run_at, \
+               created_at) VALUES ($2, 'embed', $1, $2, 0, $3, $3) \
+               ON CONFLICT (id) DO UPDATE SET run_at = excluded.run_at, \
+               lease = NULL, lease_until = NULL";
+    let values = params![owner.organization.0, owner.chatbot.0, now];
+    tx.execute(sql, values).await
+}
+
 /// Asks for an event's endpoints to be found; the job has the event's id.
 pub(crate) async fn announce(
     tx: &mut Tx,

@@ -11,6 +11,7 @@ stories! {
     another_embedder_takes_over_once_it_has_all_vectors,
     what_comes_meanwhile_is_found_before_and_after,
     an_embedder_that_fails_leaves_the_old_one_answering,
+    one_that_stops_the_server_each_time_is_given_up,
     an_endpoint_that_is_busy_is_asked_again,
     an_item_waits_for_its_endpoint_or_fails_in_its_words,
     transformers_are_chosen_by_name,
@@ -171,6 +172,32 @@ async fn an_embedder_that_fails_leaves_the_old_one_answering(stage: Stage) {
     put(&bot, "/embedder", &endpoint(&provider)).await;
     app.work().await;
     assert_eq!(embedder(&bot).await["status"], "ready");
+}
+
+async fn one_that_stops_the_server_each_time_is_given_up(stage: Stage) {
+    let provider = MockProvider::start().await;
+    let (mut app, bot) = beside(&provider, stage).await;
+    let question = "How long may I return it?";
+    let static_cosine = cosine(&bot, question).await;
+    provider.embed_by_default(EmbeddingScript::Hang);
+    put(&bot, "/embedder", &endpoint(&provider)).await;
+    for begun in 1..=5 {
+        // The step is dropped in its middle, as a killed process drops it.
+        tokio::select! {
+            step = app.step() => panic!("vectors came of a hanging endpoint: {step:?}"),
+            () = provider.wait_for_requests(begun) => {}
+        }
+        app = app.killed_and_started().await;
+        app.clock.advance(std::time::Duration::from_secs(15));
+    }
+    assert_eq!(app.step().await, Step::Failed);
+    let failed = embedder(&bot).await;
+    assert_eq!(failed["status"], "failed", "{failed}");
+    let said = text(&failed["error"]);
+    assert!(said.contains("stopped the server several times"), "{said}");
+    assert_eq!(provider.request_count(), 5);
+    assert_eq!(cosine(&bot, question).await, static_cosine);
+    assert_eq!(app.step().await, Step::Idle);
 }
 
 async fn an_endpoint_that_is_busy_is_asked_again(stage: Stage) {

@@ -482,6 +482,17 @@ async fn the_servers_choice_is_followed(world: World) -> Result<()> {
         1
     );
     assert_eq!(world.store.open_jobs().await?, 3);
+    // One that took the server down before is not begun as if it were new.
+    let taken = lease_embed(&world).await?;
+    world
+        .store
+        .follow_server_embedder("space-2", BUILT_IN)
+        .await?;
+    let mut again = lease_embed(&world).await?;
+    while again.chatbot_id != taken.chatbot_id {
+        again = lease_embed(&world).await?;
+    }
+    assert_eq!((taken.attempts, again.attempts), (1, 2));
     Ok(())
 }
 
