@@ -189,7 +189,7 @@ impl Engine {
         let name: String = name.chars().filter(|c| !c.is_control()).collect();
         let format = match Format::detect(&name, &body.bytes) {
             Ok(format) => format,
-            Err(unsupported) => return Ok(Outcome::Excluded(unsupported.to_string())),
+            Err(unsupported) => return Ok(Outcome::Strayed(unsupported.to_string())),
         };
         let document = self.read_document(Content::File(format), body.bytes.clone());
         let document = document.await?;

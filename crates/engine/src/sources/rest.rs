@@ -10,8 +10,8 @@ const PATIENCE: i64 = 2;
 
 /// Judges the pages of a source whose sync has asked for all of them.
 ///
-/// A page was missed where it is not there, leads to a page that was read, or nothing that is there
-/// names it any more; the last counts only where the first page and the lists could be read, since
+/// A page was missed where it is not there, leads to a page that was read or out of the source, or nothing
+/// that is there names it any more; the last counts only where the first page and the lists could be read, since
 /// otherwise nothing is known. A feed names but its latest pages, so there only absence counts.
 pub(super) fn resting(source: &KnowledgeSource, pages: &[PageNode]) -> Resting {
     let by_number: HashMap<i64, &PageNode> = pages.iter().map(|page| (page.number, page)).collect();
@@ -24,6 +24,8 @@ pub(super) fn resting(source: &KnowledgeSource, pages: &[PageNode]) -> Resting {
         let replaced = end.is_some_and(|end| end.number != page.number);
         let missing = match page.state {
             PageState::Gone => true,
+            // One that may not be read has no item any more; this one answers with something else of late.
+            PageState::Excluded if page.has_item => true,
             PageState::Moved => replaced,
             _ => judged && !reached.contains(&page.number),
         };
@@ -35,7 +37,9 @@ pub(super) fn resting(source: &KnowledgeSource, pages: &[PageNode]) -> Resting {
         };
         match (missed >= PATIENCE, page.state) {
             // What leads on is still known, lest it be found anew each time.
-            (true, PageState::Moved) if page.has_item => resting.replaced.push(page.number),
+            (true, PageState::Moved | PageState::Excluded) if page.has_item => {
+                resting.replaced.push(page.number);
+            }
             (true, PageState::Moved) if !judged || reached.contains(&page.number) => {}
             (true, PageState::Removed) => {}
             (true, _) => {
@@ -205,6 +209,22 @@ mod tests {
         assert_eq!(resting(&site, &pages).missed, [(2, 1)]);
         pages[1].missed = 1;
         assert_eq!(resting(&site, &pages).retired, [2]);
+    }
+
+    #[test]
+    fn what_leads_away_twice_loses_its_item_and_stays_known() {
+        let site = source(SourceKind::Site);
+        let mut pages = vec![
+            page(1, PageState::Ready, &[2]),
+            page(2, PageState::Excluded, &[]),
+        ];
+        assert_eq!(resting(&site, &pages), Resting::default());
+        pages[1].has_item = true;
+        let first = resting(&site, &pages);
+        assert_eq!((first.missed, first.replaced), (vec![(2, 1)], vec![]));
+        pages[1].missed = 1;
+        let second = resting(&site, &pages);
+        assert_eq!((second.replaced, second.retired), (vec![2], vec![]));
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Engine {
                 "This is {}, and the source reads pages alone; turn on documents to read it too.",
                 format.with_article()
             );
-            return Ok(visit(Outcome::Excluded(reason), &body, None));
+            return Ok(visit(Outcome::Strayed(reason), &body, None));
         }
         let mut body = body;
         if html && syncing.source.options.render {
@@ -318,15 +318,15 @@ fn moved(syncing: &Syncing<'_>, page: &SourcePage, to: Url) -> Visit {
             hops: page.hops + 1,
             ..first(to.as_str())
         }),
-        Some(to) if !syncing.scope.is_here(&to) => Outcome::Excluded(format!(
+        Some(to) if !syncing.scope.is_here(&to) => Outcome::Strayed(format!(
             "This address leads to another site, {}://{}; add that as a source to read it.",
             to.scheme(),
             to.host_str().unwrap_or_default()
         )),
         Some(_) => {
-            Outcome::Excluded("This address leads to a page that the source leaves out.".to_owned())
+            Outcome::Strayed("This address leads to a page that the source leaves out.".to_owned())
         }
-        None => Outcome::Excluded("This address leads to no web page.".to_owned()),
+        None => Outcome::Strayed("This address leads to no web page.".to_owned()),
     };
     Visited::from(outcome).visit
 }
@@ -363,7 +363,7 @@ fn is_settled(page: &SourcePage) -> bool {
 /// A page that is as it was, in bytes or by its own word.
 fn as_it_was(page: &SourcePage) -> Visit {
     let outcome = match page.state {
-        PageState::Excluded => Outcome::Excluded(page.reason.clone().unwrap_or_default()),
+        PageState::Excluded => Outcome::Strayed(page.reason.clone().unwrap_or_default()),
         _ if page.is_list => Outcome::Listed,
         _ => Outcome::Same,
     };

@@ -69,8 +69,11 @@ pub enum Outcome {
     Canonical(Found),
     /// It leads on to this page.
     Moved(Found),
-    /// It shall not be read, for this reason.
+    /// It shall not be read, for this reason; where it had an item, that goes.
     Excluded(String),
+    /// It answers with what is not read here, for this reason. That may be for a day, so an item that it had
+    /// stays until it was so in two syncs in a row.
+    Strayed(String),
     /// It cannot be read, for this reason.
     Failed(String),
     /// It is not there.
@@ -120,7 +123,8 @@ pub struct Resting {
     pub missed: Vec<(i64, i64)>,
     /// Pages that are forgotten, with their items.
     pub retired: Vec<i64>,
-    /// Pages whose text is another page's: their items go, and they stay known.
+    /// Pages whose text is another page's, or that answer with nothing that is read: their items go, and they
+    /// stay known.
     pub replaced: Vec<i64>,
     /// Why the sync came to nothing, where it did.
     pub error: Option<String>,

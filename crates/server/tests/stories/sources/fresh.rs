@@ -12,6 +12,7 @@ stories! {
     what_did_not_change_costs_one_small_request,
     a_changed_page_is_swapped_without_a_dark_moment,
     what_is_gone_twice_is_retired,
+    what_leads_away_for_a_day_is_kept,
     a_failing_site_takes_nothing_away,
     a_cancelled_sync_writes_nothing_more,
     a_killed_server_goes_on_where_it_was,
@@ -164,6 +165,69 @@ async fn what_is_gone_twice_is_retired(stage: Stage) {
     let log = sources.log(&source).await;
     assert!(log.contains(&event("retired", "/a")) && log.contains(&event("retired", "/b")));
     assert_eq!(log.last(), Some(&finished(0, 0, 2, 2, 0)));
+}
+
+async fn what_leads_away_for_a_day_is_kept(stage: Stage) {
+    let (app, bot, site) = beginning(stage).await;
+    site.put("/", page("Home", "We sell coffee machines.", &["/a"]));
+    let workshop = || page("A", "The workshop opens at nine.", &[]);
+    site.put("/a", workshop());
+    let sources = sources(&bot);
+    let options = json!({"sitemap": false, "exclude": ["/maintenance"]});
+    let source = sources.add_site(&site, options).await;
+    let synced = async || {
+        sources.sync(&source).await;
+        app.work().await;
+    };
+    let found = async || {
+        let found = bot.found("When does the workshop open?").await;
+        found.contains("nine")
+    };
+    app.work().await;
+    for (away, reason) in [
+        (
+            Page::redirect(302, "https://elsewhere.example/"),
+            "leads to another site, https://elsewhere.example",
+        ),
+        (Page::redirect(302, "/maintenance"), "the source leaves out"),
+        (
+            Page::typed("application/pdf", "%PDF-1.7").with_header("etag", "\"pdf\""),
+            "turn on documents",
+        ),
+    ] {
+        site.put("/a", away.clone());
+        synced().await;
+        assert!(found().await, "{reason}: once may be for a day");
+        let shown = sources.page(&source, "/a").await;
+        assert_eq!(shown["state"], "excluded", "{shown}");
+        assert!(text(&shown["reason"]).contains(reason), "{shown}");
+
+        // Back in time, it is as if it had never been away.
+        site.put("/a", workshop());
+        synced().await;
+        assert_eq!(
+            sources.log(&source).await.last(),
+            Some(&finished(0, 0, 2, 0, 0))
+        );
+        site.put("/a", away);
+        synced().await;
+        assert!(found().await, "{reason}: the count began anew");
+        synced().await;
+        assert!(!found().await, "{reason}: twice in a row");
+        assert_eq!(
+            sources.log(&source).await.last(),
+            Some(&finished(0, 0, 1, 1, 0))
+        );
+        site.put("/a", workshop());
+        synced().await;
+        assert!(found().await, "{reason}: it is read again");
+    }
+    // What its owner asks not to have read goes at once.
+    let robots = Page::typed("text/plain", "User-agent: *\nDisallow: /a");
+    site.put("/robots.txt", robots);
+    app.clock.advance(Duration::from_secs(60 * 60));
+    synced().await;
+    assert!(!found().await);
 }
 
 async fn a_failing_site_takes_nothing_away(stage: Stage) {

@@ -60,6 +60,11 @@ impl Store {
                 end.write(tx, source).await?;
                 return Ok(gone.is_some());
             }
+            Outcome::Strayed(reason) => {
+                release_twins(tx, source, page.number, now).await?;
+                end.reason = Some(reason);
+                end.found(PageState::Excluded, now)
+            }
             Outcome::Same => {
                 count(tx, source, Column::Unchanged).await?;
                 end.twin = Twin::Kept;
