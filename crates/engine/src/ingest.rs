@@ -60,7 +60,7 @@ impl Engine {
             Source::Url { url } => self.read_page(url).await?,
             Source::File { file_name, .. } => self.read_file(item, file_name.clone()).await?,
         };
-        self.take_in(chatbot, item, &document, size).await
+        self.take_in(chatbot, item, document, size).await
     }
 
     /// Makes a document that was read searchable chunks, as [`Engine::read_item`] does.
@@ -68,22 +68,21 @@ impl Engine {
         &self,
         chatbot: &Chatbot,
         item: &Item,
-        document: &Document,
+        document: Document,
         size: usize,
     ) -> Result<Ingested, IngestError> {
         crash::pass(Point::Extracted);
-        let mut done = chunked(document, size, own_title(item, document));
+        let (mut done, text) = cut_up(item, document, size).await?;
         self.embed_chunks(chatbot, item, &mut done).await?;
-        if !matches!(item.source, Source::Text { .. }) {
-            done.text_file = Some(self.keep_text(item, document).await?);
+        if let Some(text) = text {
+            done.text_file = Some(self.keep_text(item, text).await?);
         }
         Ok(done)
     }
 
-    async fn keep_text(&self, item: &Item, document: &Document) -> Result<Uuid, Error> {
+    async fn keep_text(&self, item: &Item, text: Bytes) -> Result<Uuid, Error> {
         let file = Uuid::new_v4();
         let path = blobs::text_path(item.chatbot_id, item.id, file);
-        let text = Bytes::from(document.to_markdown());
         self.parts.store.blobs().put(&path, text).await?;
         crash::pass(Point::TextKept);
         Ok(file)
@@ -182,6 +181,29 @@ impl Engine {
         );
         Ok(())
     }
+}
+
+/// The document as chunks without vectors, and as the text that is kept of what came from outside.
+async fn cut_up(
+    item: &Item,
+    document: Document,
+    size: usize,
+) -> Result<(Ingested, Option<Bytes>), Error> {
+    let title = own_title(item, &document);
+    let from_outside = !matches!(item.source, Source::Text { .. });
+    blocking(move || {
+        let text = from_outside.then(|| document.to_markdown().into());
+        (chunked(&document, size, title), text)
+    })
+    .await
+}
+
+/// Does what takes its time with a document off the threads that answer.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::internal("the work on a document stopped", error))
 }
 
 /// What a chunk is embedded as.
@@ -297,4 +319,51 @@ fn under_title(
 fn one_line(title: &str) -> String {
     let words: Vec<&str> = title.split_whitespace().collect();
     words.join(" ").chars().take(300).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use okra_domain::{ChatbotId, Timestamp};
+    use okra_extract::{Block, BlockKind};
+
+    use super::*;
+
+    /// What `work` comes to, which must not come of the thread that asks for it: while every thread for
+    /// work that takes its time is taken, nothing does.
+    #[track_caller]
+    pub(crate) fn off_the_thread<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let (free, taken) = std::sync::mpsc::channel::<()>();
+            let held = tokio::task::spawn_blocking(move || taken.recv());
+            let mut work = std::pin::pin!(work);
+            assert!(futures_util::poll!(work.as_mut()).is_pending());
+            drop(free);
+            held.await.expect("it was held").expect_err("and let go");
+            work.await
+        })
+    }
+
+    #[test]
+    fn a_document_is_cut_up_off_the_threads_that_answer() {
+        let from = Source::Url {
+            url: "https://example.com/".to_owned(),
+        };
+        let item = Item::new(ChatbotId::new(), None, from, Timestamp(1)).expect("an item");
+        let document = Document {
+            title: Some("Hours".to_owned()),
+            blocks: vec![Block {
+                kind: BlockKind::Paragraph,
+                text: "The workshop opens at nine.".to_owned(),
+                page: None,
+            }],
+        };
+        let (done, text) = off_the_thread(cut_up(&item, document, 27)).expect("cut up");
+        assert_eq!((done.chunks.len(), done.title.as_deref()), (1, Some("Hours")));
+        let text = text.expect("kept of what came from outside");
+        assert_eq!(text.as_ref(), b"The workshop opens at nine.\n");
+    }
 }

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::Engine;
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, blocking};
 use crate::process::kill_group;
 pub use ocr::languages as ocr_languages;
 pub(crate) use wire::Content;
@@ -84,7 +84,7 @@ impl Engine {
     ) -> Result<Document, IngestError> {
         let reading = &self.parts.options.reading;
         match &reading.program {
-            Some(program) if !content.is_plain() => {
+            Some(program) if !content.is_plain(bytes.len()) => {
                 let request = Request::new(content, bytes.len(), reading);
                 Reader::start(program, reading)?.read(request, bytes).await
             }
@@ -92,12 +92,23 @@ impl Engine {
                 let limits = limits(reading.time);
                 let ocr = ocr::reader(&reading.ocr_languages);
                 let read = move || content.read(&bytes, &limits, &ocr);
-                let document = tokio::task::spawn_blocking(read).await;
-                let document = document
-                    .map_err(|error| Error::internal("the reading of a document stopped", error));
-                Ok(document??)
+                let document = blocking(read).await?;
+                document.map_err(|error| IngestError::Unreadable(reason(&error, reading.time)))
             }
         }
+    }
+}
+
+/// Why a document was not read, for people; where it was for want of time, how much there was and what
+/// gives it more.
+fn reason(error: &ExtractError, time: Duration) -> String {
+    match error {
+        ExtractError::OutOfTime => format!(
+            "Reading the file took more than {} seconds and was stopped; whoever runs the server can \
+             allow more (OKRA_EXTRACT_TIMEOUT_SECONDS).",
+            time.as_secs()
+        ),
+        error => error.to_string(),
     }
 }
 
@@ -145,11 +156,11 @@ impl<'r> Reader<'r> {
     async fn read(mut self, request: Request, bytes: Bytes) -> Result<Document, IngestError> {
         let patience = self.reading.time + GRACE;
         match tokio::time::timeout(patience, self.talk(request, bytes)).await {
-            Err(_) => Err(ExtractError::OutOfTime.into()),
-            Ok(Ok(outcome)) => self.judge(outcome),
+            Err(_) => Err(self.unreadable(&ExtractError::OutOfTime)),
+            Ok(Ok(outcome)) => self.judge(outcome).await,
             Ok(Err(error)) if error.kind() == ErrorKind::FileTooLarge => {
-                let reason = format!("its text takes more than {} MB", MAX_ANSWER_BYTES >> 20);
-                Err(ExtractError::TooLarge(reason).into())
+                let what = format!("its text takes more than {} MB", MAX_ANSWER_BYTES >> 20);
+                Err(self.unreadable(&ExtractError::TooLarge(what)))
             }
             Ok(Err(error)) => {
                 let what = "the process that reads documents could not be spoken to";
@@ -181,14 +192,14 @@ impl<'r> Reader<'r> {
         })
     }
 
-    fn judge(&self, outcome: Outcome) -> Result<Document, IngestError> {
+    async fn judge(&self, outcome: Outcome) -> Result<Document, IngestError> {
         let Outcome {
             answer,
             complaint,
             status,
         } = outcome;
         if status.success() {
-            return match wire::parse_answer(&answer) {
+            return match parsed(answer).await? {
                 Ok(Ok(document)) => Ok(document),
                 Ok(Err(reason)) => Err(IngestError::Unreadable(reason)),
                 Err(error) => {
@@ -198,11 +209,15 @@ impl<'r> Reader<'r> {
             };
         }
         tracing::warn!(%status, complaint, "the process that read a document was ended");
-        Err(self.reason(&complaint, status).into())
+        Err(self.unreadable(&self.cause(&complaint, status)))
     }
 
-    /// Why a process ended without an answer, in words for the person who added the document.
-    fn reason(&self, complaint: &str, status: ExitStatus) -> ExtractError {
+    fn unreadable(&self, error: &ExtractError) -> IngestError {
+        IngestError::Unreadable(reason(error, self.reading.time))
+    }
+
+    /// Why a process ended without an answer.
+    fn cause(&self, complaint: &str, status: ExitStatus) -> ExtractError {
         if signal(status).is_some_and(|signal| signal == PROCESSOR_TIME_USED) {
             return ExtractError::OutOfTime;
         }
@@ -211,8 +226,10 @@ impl<'r> Reader<'r> {
             complaint.contains("memory allocation of") || signal(status) == Some(KILLED);
         if out_of_memory {
             let limit = self.reading.memory_bytes >> 20;
-            let reason = format!("reading it takes more than {limit} MB of memory");
-            return ExtractError::TooLarge(reason);
+            return ExtractError::TooLarge(format!(
+                "reading it takes more than {limit} MB of memory; whoever runs the server can allow \
+                 more (OKRA_EXTRACT_MEMORY_MB)"
+            ));
         }
         ExtractError::Damaged("its contents could not be understood".to_owned())
     }
@@ -222,6 +239,11 @@ impl Drop for Reader<'_> {
     fn drop(&mut self) {
         kill_group(&mut self.child);
     }
+}
+
+/// What an answer says; a hundred megabytes of it take their time.
+async fn parsed(answer: Vec<u8>) -> Result<serde_json::Result<Result<Document, String>>, Error> {
+    blocking(move || wire::parse_answer(&answer)).await
 }
 
 /// Sends the document and gives the pipe back. A process that ended early says why otherwise.

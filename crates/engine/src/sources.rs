@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::Engine;
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, blocking};
 use crate::worker::{MAX_ATTEMPTS, Step, delay};
 pub use files::Places;
 pub(crate) use robots::RobotsCache;
@@ -229,12 +229,7 @@ impl Engine {
         item: Item,
         (document, size): (Document, usize),
     ) -> Result<Outcome, IngestError> {
-        let text = format!(
-            "{}\n{}",
-            document.title.as_deref().unwrap_or_default(),
-            document.to_markdown()
-        );
-        let hash = sha256(text.as_bytes());
+        let (document, hash) = hashed(document).await?;
         if page.has_item && page.text_hash.as_ref() == Some(&hash) {
             return Ok(Outcome::Same);
         }
@@ -243,9 +238,7 @@ impl Engine {
         if let Some(twin) = twin.await? {
             return Ok(Outcome::Twin(twin));
         }
-        let ingested = self
-            .take_in(syncing.chatbot, &item, &document, size)
-            .await?;
+        let ingested = self.take_in(syncing.chatbot, &item, document, size).await?;
         Ok(Outcome::Read(Box::new(item), Box::new(ingested), hash))
     }
 
@@ -363,6 +356,34 @@ fn reason_of(error: Error) -> String {
     }
 }
 
+/// A document with the hash of its text.
+async fn hashed(document: Document) -> Result<(Document, String)> {
+    blocking(move || {
+        let mut hash = Sha256::new();
+        hash.update(document.title.as_deref().unwrap_or_default());
+        hash.update("\n");
+        hash.update(document.to_markdown());
+        let hash = hex::encode(hash.finalize());
+        (document, hash)
+    })
+    .await
+}
+
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_hashed_off_the_threads_that_answer() {
+        let document = Document {
+            title: Some("Hours".to_owned()),
+            ..Document::default()
+        };
+        let hashed = crate::ingest::tests::off_the_thread(hashed(document.clone()));
+        assert_eq!(hashed.expect("hashed"), (document, sha256(b"Hours\n")));
+    }
 }

@@ -14,6 +14,9 @@ const SNIFF_BYTES: usize = 64 * 1024;
 /// Delimiters in use, the likeliest first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// Cells of a row at most, since each takes memory however short it is. Sheets have 16,384 columns.
+const MAX_CELLS: usize = 65_536;
+
 /// Reads a CSV file.
 pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     let text = decode(bytes)?;
@@ -33,6 +36,10 @@ fn read_delimited(text: &str, delimiter: u8, limits: &Limits) -> Result<Document
     while reader.read_record(&mut record).map_err(|error| {
         ExtractError::damaged(format!("its rows could not be told apart ({error})"))
     })? {
+        if record.len() > MAX_CELLS {
+            let what = format!("one of its rows has more than {MAX_CELLS} cells");
+            return Err(ExtractError::too_large(what));
+        }
         let cells: Vec<(usize, String)> = record.iter().map(str::to_owned).enumerate().collect();
         writer.row(&cells, &mut sink)?;
     }

@@ -10,6 +10,8 @@ use crate::ExtractError;
 pub struct Limits {
     /// Most characters of text a document may hold.
     pub max_output_chars: usize,
+    /// Most blocks a document may have: each takes some eighty bytes beside its text, however short that is.
+    pub max_blocks: usize,
     /// Most pages of a PDF that are read; a longer one is refused.
     pub max_pages: usize,
     /// Most bytes a packed file (docx, odt, epub and so on) may unpack to, all entries together.
@@ -26,11 +28,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 20 million characters, 5,000 pages, 256 MiB unpacked at 1:200, 10,000 entries, 128 levels, no
+    /// 20 million characters, a million blocks, 5,000 pages, 256 MiB unpacked at 1:200, 10,000 entries, 128 levels, no
     /// deadline.
     fn default() -> Self {
         Self {
             max_output_chars: 20_000_000,
+            max_blocks: 1_000_000,
             max_pages: 5_000,
             max_unpacked_bytes: 256 << 20,
             max_unpack_ratio: 200,

@@ -47,7 +47,7 @@ impl<'a> BlockSink<'a> {
     /// Adds a block unless its text is blank.
     ///
     /// # Errors
-    /// `TooLarge` over the character limit, `OutOfTime` past the deadline.
+    /// `TooLarge` over the limits of characters and blocks, `OutOfTime` past the deadline.
     pub(crate) fn push(&mut self, kind: BlockKind, text: &str) -> Result<(), ExtractError> {
         let text = clean(text);
         let text = match kind {
@@ -69,12 +69,14 @@ impl<'a> BlockSink<'a> {
                 self.limits.max_output_chars
             )));
         }
-        if self
-            .document
-            .blocks
-            .len()
-            .is_multiple_of(BLOCKS_PER_DEADLINE_CHECK)
-        {
+        let blocks = self.document.blocks.len();
+        if blocks >= self.limits.max_blocks {
+            return Err(ExtractError::too_large(format!(
+                "it has more than {} paragraphs, rows or records; split it into several files",
+                self.limits.max_blocks
+            )));
+        }
+        if blocks.is_multiple_of(BLOCKS_PER_DEADLINE_CHECK) {
             self.limits.check_deadline()?;
         }
         let is_long_heading = matches!(kind, BlockKind::Heading(_)) && chars > MAX_TITLE_CHARS;

@@ -184,6 +184,38 @@ fn bombs_in_packages_are_refused() {
 }
 
 #[test]
+fn blocks_without_end_are_refused_however_short() {
+    let limits = Limits {
+        max_blocks: 1_000,
+        ..Limits::default()
+    };
+    for (format, head, piece) in [
+        (Format::Text, "", "a\n\n"),
+        (Format::Markdown, "", "a\n\n"),
+        (Format::Csv, "a,b\n", "1,2\n"),
+        (Format::Tsv, "a\tb\n", "1\t2\n"),
+        (Format::Json, "", "{\"a\":1}\n"),
+        (
+            Format::SubRip,
+            "",
+            "00:00:01 --> 00:00:01\nA: b\n\n00:00:09 --> 00:00:09\nC: d\n\n",
+        ),
+    ] {
+        let enough = head.to_owned() + &piece.repeat(400);
+        let document = extract(enough.as_bytes(), format, &limits).expect("within the limits");
+        assert!(document.blocks.len() >= 400, "{format:?}");
+        let more = head.to_owned() + &piece.repeat(1_001);
+        let error = extract(more.as_bytes(), format, &limits).expect_err("too many");
+        assert_eq!(
+            error.to_string(),
+            "The file is too large: it has more than 1000 paragraphs, rows or records; split it \
+             into several files.",
+            "{format:?}"
+        );
+    }
+}
+
+#[test]
 fn archives_in_archives_are_never_opened() {
     let mut archive = package(&[("bomb", &vec![0; 1 << 20])]);
     for _ in 0..5 {

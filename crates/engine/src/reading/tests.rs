@@ -56,8 +56,10 @@ async fn check(script: &str, expected: &str) {
 #[tokio::test]
 async fn a_process_that_ends_early_fails_its_document_with_the_reason() {
     let damaged = "The file is damaged: its contents could not be understood.";
-    let memory = "The file is too large: reading it takes more than 300 MB of memory.";
-    let time = "Reading the file took too long and was stopped.";
+    let memory = "The file is too large: reading it takes more than 300 MB of memory; whoever runs \
+                  the server can allow more (OKRA_EXTRACT_MEMORY_MB).";
+    let time = "Reading the file took more than 60 seconds and was stopped; whoever runs the server \
+                can allow more (OKRA_EXTRACT_TIMEOUT_SECONDS).";
     check("exit 1", damaged).await;
     check("kill -SEGV $$", damaged).await;
     check(
@@ -78,7 +80,7 @@ async fn a_process_that_ends_early_fails_its_document_with_the_reason() {
 async fn a_process_without_end_is_ended() {
     let outcome = read_by("sleep 600", Duration::ZERO).await;
     assert!(
-        matches!(&outcome, Err(IngestError::Unreadable(reason)) if reason.contains("too long")),
+        matches!(&outcome, Err(IngestError::Unreadable(reason)) if reason.contains("more than 0 seconds")),
         "{outcome:?}"
     );
 }
@@ -137,6 +139,30 @@ async fn a_process_nobody_waits_for_is_killed_with_what_it_started() {
 }
 
 #[test]
+fn large_markdown_is_read_where_memory_has_an_end() {
+    let check = |format, bytes, expected| {
+        assert_eq!(
+            Content::File(format).is_plain(bytes),
+            expected,
+            "{format:?} {bytes}"
+        );
+    };
+    check(Format::Markdown, 4 << 20, true);
+    check(Format::Markdown, (4 << 20) + 1, false);
+    check(Format::Text, 50 << 20, true);
+    check(Format::Pdf, 1, false);
+}
+
+#[test]
+fn a_long_answer_is_parsed_off_the_threads_that_answer() {
+    let mut answer = Vec::new();
+    wire::write_answer(&Ok(Document::default()), &mut answer).expect("written");
+    let parsed = crate::ingest::tests::off_the_thread(parsed(answer));
+    let document = parsed.expect("parsed").expect("an answer");
+    assert_eq!(document, Ok(Document::default()));
+}
+
+#[test]
 fn both_ends_understand_each_other() {
     let document = Document {
         title: Some("안내".to_owned()),
@@ -151,8 +177,8 @@ fn both_ends_understand_each_other() {
     assert_eq!(wire::parse_answer(&answer).expect("parsed"), Ok(document));
 
     let mut answer = Vec::new();
-    wire::write_answer(&Err(ExtractError::NoText), &mut answer).expect("written");
-    let reason = "The file holds no text.".to_owned();
+    let reason = reason(&ExtractError::NoText, Duration::ZERO);
+    wire::write_answer(&Err(reason.clone()), &mut answer).expect("written");
     assert_eq!(wire::parse_answer(&answer).expect("parsed"), Err(reason));
 
     let content = Content::Page {

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Reading;
 
+/// Bytes of Markdown up to which it is read in the server.
+const PLAIN_MARKDOWN: usize = 4 << 20;
+
 /// What the bytes of a document are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Content {
@@ -22,21 +25,23 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Whether our own code reads it line by line, in time and memory that grow with its size alone:
-    /// such a document needs no process of its own.
-    pub(super) fn is_plain(&self) -> bool {
-        matches!(
-            self,
-            Self::File(
+    /// Whether our own code reads so many bytes of it line by line, in time and memory that grow with its
+    /// size alone: such a document needs no process of its own. Of Markdown a tree is made, which takes
+    /// some thirty times the file.
+    pub(super) fn is_plain(&self, bytes: usize) -> bool {
+        match self {
+            Self::File(Format::Markdown) => bytes <= PLAIN_MARKDOWN,
+            Self::File(format) => matches!(
+                format,
                 Format::Text
-                    | Format::Markdown
                     | Format::Csv
                     | Format::Tsv
                     | Format::Json
                     | Format::WebVtt
                     | Format::SubRip
-            )
-        )
+            ),
+            Self::Page { .. } => false,
+        }
     }
 
     /// Reads the document in this process.
@@ -95,11 +100,10 @@ impl Request {
 
 /// The answer, the reason for people where the document can't be read.
 pub(super) fn write_answer(
-    outcome: &Result<Document, ExtractError>,
+    outcome: &Result<Document, String>,
     to: impl std::io::Write,
 ) -> std::io::Result<()> {
-    let outcome = outcome.as_ref().map_err(ToString::to_string);
-    Ok(serde_json::to_writer(to, &outcome)?)
+    Ok(serde_json::to_writer(to, outcome)?)
 }
 
 pub(super) fn parse_answer(bytes: &[u8]) -> serde_json::Result<Result<Document, String>> {

@@ -49,6 +49,7 @@ fn run() -> std::io::Result<()> {
     let ocr = super::ocr::reader(&request.ocr_languages);
     let limits = super::limits(request.time);
     let outcome = request.content.read(&bytes, &limits, &ocr);
+    let outcome = outcome.map_err(|error| super::reason(&error, request.time));
     let mut out = BufWriter::new(std::io::stdout().lock());
     wire::write_answer(&outcome, &mut out)?;
     out.flush()?;

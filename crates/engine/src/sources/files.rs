@@ -21,7 +21,7 @@ use okra_store::sources::{Found, Outcome, SourcePage, Visit};
 
 use super::{Body, Syncing, Visited, first, item_for, sha256};
 use crate::Engine;
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, blocking};
 use crate::reading::Content;
 
 /// Folders within folders that are looked into.
@@ -313,11 +313,6 @@ fn sorted(error: Error) -> IngestError {
         }
         _ => IngestError::Later(error),
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::internal("the reading of a folder stopped", error))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::scope::{normal, resolved};
 use super::{Body, NO_BROWSER, Syncing, Visited, first, item_for, sha256};
 use crate::Engine;
 use crate::fetch::{Answer, FetchError, FetchErrorKind, Fetched, Known};
-use crate::ingest::{self, IngestError, page_error};
+use crate::ingest::{self, IngestError, blocking, page_error};
 use crate::reading::Content;
 
 /// Redirects in a row that are followed.
@@ -415,17 +415,4 @@ fn unlearnt(error: FetchError) -> IngestError {
         IngestError::Later(error) => IngestError::Later(okra_domain::Error { message, ..error }),
         IngestError::Unreadable(reason) => IngestError::Unreadable(reason),
     }
-}
-
-/// Runs what takes its time off the threads that answer.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, IngestError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| {
-        IngestError::Later(okra_domain::Error::internal(
-            "the reading of a page stopped",
-            error,
-        ))
-    })
 }

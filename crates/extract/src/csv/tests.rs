@@ -68,6 +68,15 @@ fn headers_are_not_invented() {
     check(b"a,b\n1,2,3\n4\n", &["a: 1; b: 2; 3", "a: 4"]);
 }
 
+#[test]
+fn a_row_without_end_is_refused() {
+    let row = |cells: usize| "1,".repeat(cells - 1) + "1\n";
+    read(row(MAX_CELLS).as_bytes(), &Limits::default()).expect("within the limit");
+    let error = read(row(MAX_CELLS + 1).as_bytes(), &Limits::default()).expect_err("too long");
+    let expected = "The file is too large: one of its rows has more than 65536 cells.";
+    assert_eq!(error.to_string(), expected);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read(csv in "([a-c1\",;\t\n|]|\\PC){0,200}") {

@@ -64,7 +64,8 @@ async fn a_document_that_takes_all_memory_fails_alone() {
         } else {
             assert_eq!(
                 item["error"],
-                "The file is too large: reading it takes more than 256 MB of memory."
+                "The file is too large: reading it takes more than 256 MB of memory; whoever runs \
+                 the server can allow more (OKRA_EXTRACT_MEMORY_MB)."
             );
         }
     }
