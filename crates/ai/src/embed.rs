@@ -31,6 +31,12 @@ pub trait Embedder: Send + Sync {
     /// only when the names are equal; it is stored beside every vector.
     fn space(&self) -> &str;
 
+    /// Whether its vectors have the same number of dimensions for certain, as those of a model in this process
+    /// have. What answers at an address may be replaced under the same name.
+    fn is_fixed(&self) -> bool {
+        false
+    }
+
     /// Whether vectors of this text mean anything: an English model says `false` to Korean, and
     /// the lexical legs then carry the search alone.
     fn understands(&self, text: &str) -> bool;

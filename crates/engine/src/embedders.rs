@@ -11,7 +11,7 @@ use okra_ai::embed::openai::{OpenAiEmbedder, OpenAiEmbedderConfig};
 use okra_ai::embed::static_model::{SPACE as STATIC_SPACE, SPACES, StaticEmbedder};
 use okra_ai::embed::transformer::{ModelError, TransformerEmbedder};
 use okra_ai::embed::{Embedder, Purpose};
-use okra_ai::error::ProviderError;
+use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::embedder::{EmbedderChoice, Serving};
 use okra_domain::error::Result;
@@ -37,15 +37,15 @@ pub struct Embedding {
     pub embedder: Arc<dyn Embedder>,
     /// Weighs an embedder of its sort against the words.
     sort: Fusion,
-    /// Weighs this one, once its cosines are measured.
-    measured: Arc<OnceCell<Fusion>>,
+    /// Weighs this one, once its cosines are measured; locked while they are.
+    measured: Arc<tokio::sync::Mutex<Option<Fusion>>>,
 }
 
 impl Embedding {
     /// The model that is built in.
     pub fn built_in() -> Self {
         Self {
-            measured: Arc::new(OnceCell::new_with(Some(Fusion::static_english()))),
+            measured: Arc::new(tokio::sync::Mutex::new(Some(Fusion::static_english()))),
             ..Self::unmeasured(StaticEmbedder::built_in(), Fusion::static_english())
         }
     }
@@ -78,34 +78,49 @@ impl Embedding {
     }
 
     /// How its cosine is weighed. The first call embeds the texts of [`calibration`], some sixty short ones, to see
-    /// where its cosines lie; they are the same for as long as the process runs.
+    /// where its cosines lie; they are the same for as long as the process runs. That goes on where whoever
+    /// called waits no longer, so that the next one finds it done.
     pub async fn fusion(&self) -> std::result::Result<Fusion, ProviderError> {
-        let measure = || async {
-            let texts =
-                |them: &[&str]| -> Vec<String> { them.iter().map(|it| (*it).to_owned()).collect() };
-            let (questions, passages) = (
-                texts(&calibration::QUESTIONS),
-                texts(&calibration::PASSAGES),
-            );
-            if !passages.iter().all(|text| self.embedder.understands(text)) {
-                // A model of other languages: nothing is known of its cosines.
-                return Ok(self.sort);
+        let mut measured = self.measured.clone().lock_owned().await;
+        if let Some(fusion) = *measured {
+            return Ok(fusion);
+        }
+        let embedding = self.clone();
+        let measuring = tokio::spawn(async move {
+            let fusion = embedding.measure().await?;
+            *measured = Some(fusion);
+            Ok(fusion)
+        });
+        measuring.await.unwrap_or_else(|error| {
+            let message = format!("The embedder's cosines were not measured: {error}.");
+            Err(ProviderError::new(ProviderErrorKind::Interrupted, message))
+        })
+    }
+
+    async fn measure(&self) -> std::result::Result<Fusion, ProviderError> {
+        let texts =
+            |them: &[&str]| -> Vec<String> { them.iter().map(|it| (*it).to_owned()).collect() };
+        let (questions, passages) = (
+            texts(&calibration::QUESTIONS),
+            texts(&calibration::PASSAGES),
+        );
+        if !passages.iter().all(|text| self.embedder.understands(text)) {
+            // A model of other languages: nothing is known of its cosines.
+            return Ok(self.sort);
+        }
+        let questions = self.embedder.embed(&questions, Purpose::Query).await?;
+        let passages = self.embedder.embed(&passages, Purpose::Document).await?;
+        Ok(match Unrelated::measure(&questions, &passages) {
+            Some(unrelated) => self.sort.calibrated(unrelated),
+            None => {
+                let space = self.embedder.space();
+                tracing::warn!(
+                    space,
+                    "an embedder tells no texts apart; words alone are searched for"
+                );
+                Fusion::lexical_only()
             }
-            let questions = self.embedder.embed(&questions, Purpose::Query).await?;
-            let passages = self.embedder.embed(&passages, Purpose::Document).await?;
-            Ok(match Unrelated::measure(&questions, &passages) {
-                Some(unrelated) => self.sort.calibrated(unrelated),
-                None => {
-                    let space = self.embedder.space();
-                    tracing::warn!(
-                        space,
-                        "an embedder tells no texts apart; words alone are searched for"
-                    );
-                    Fusion::lexical_only()
-                }
-            })
-        };
-        self.measured.get_or_try_init(measure).await.copied()
+        })
     }
 }
 

@@ -157,6 +157,11 @@ impl Engine {
             let serving = self.serving(chatbot);
             self.parts.store.begin_serving(chatbot, &serving).await?;
         }
+        // An endpoint may have got another model under the name of the one that made the vectors so far.
+        let mut expected = match embedder.is_fixed() {
+            true => None,
+            false => self.stored_numbers(chatbot, item, embedder.space()).await?,
+        };
         let title = done.title.as_deref().unwrap_or(&item.title);
         for batch in done.chunks.chunks_mut(EMBED_BATCH) {
             let texts: Vec<String> = batch.iter().map(|it| embedded_text(title, it)).collect();
@@ -168,6 +173,16 @@ impl Engine {
                 }
                 false => IngestError::Unreadable(format!("The embedding model failed: {error}")),
             })?;
+            let numbers = vectors.first().map(Vec::len);
+            if let (Some(numbers), Some(expected)) = (numbers, expected)
+                && numbers != expected
+            {
+                return Err(IngestError::Unreadable(format!(
+                    "The embedding model failed: it gives vectors of {numbers} numbers, and the \
+                     chatbot's others have {expected}. Is it still the model that made those?"
+                )));
+            }
+            expected = expected.or(numbers);
             for ((chunk, vector), text) in batch.iter_mut().zip(vectors).zip(texts) {
                 chunk.embedding = stored_vector(embedder.as_ref(), &text, &vector);
             }
@@ -180,6 +195,23 @@ impl Engine {
             "embedded an item's chunks"
         );
         Ok(())
+    }
+
+    /// How many numbers the vectors of the chatbot's other items have in this space; `None` where there are
+    /// none.
+    async fn stored_numbers(
+        &self,
+        chatbot: &Chatbot,
+        item: &Item,
+        space: &str,
+    ) -> Result<Option<usize>, Error> {
+        let stored = self
+            .parts
+            .store
+            .vector_beside(chatbot, item.id, space)
+            .await?;
+        let vector = stored.and_then(|bytes| QuantizedVector::from_bytes(&bytes));
+        Ok(vector.map(|vector| vector.codes.len()))
     }
 }
 
@@ -362,7 +394,10 @@ pub(crate) mod tests {
             }],
         };
         let (done, text) = off_the_thread(cut_up(&item, document, 27)).expect("cut up");
-        assert_eq!((done.chunks.len(), done.title.as_deref()), (1, Some("Hours")));
+        assert_eq!(
+            (done.chunks.len(), done.title.as_deref()),
+            (1, Some("Hours"))
+        );
         let text = text.expect("kept of what came from outside");
         assert_eq!(text.as_ref(), b"The workshop opens at nine.\n");
     }

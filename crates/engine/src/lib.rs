@@ -100,6 +100,8 @@ pub struct Options {
     pub turn_time: Duration,
     /// How long one call of a tool may take.
     pub tool_time: Duration,
+    /// How long a question waits for its vector, before it is searched for by its words alone.
+    pub query_embedding_time: Duration,
     /// The hosts that tools may call, as in `shop.example` or `*.shop.example`; where empty, all that the fetcher
     /// reaches.
     pub tool_hosts: Vec<String>,
@@ -125,6 +127,7 @@ impl Default for Options {
             answer_tokens: None,
             turn_time: Duration::from_secs(180),
             tool_time: Duration::from_secs(15),
+            query_embedding_time: Duration::from_secs(5),
             tool_hosts: Vec::new(),
             index_cache_bytes: 512 * 1024 * 1024,
             index_folder: None,

@@ -150,7 +150,7 @@ impl Engine {
         let store = &self.parts.store;
         let snapshot = self.indexes.get(store, chatbot, &space).await?;
         let (embedded, warning) = match snapshot.space == space || snapshot.space.is_empty() {
-            true => self.embed_query(chatbot, query).await,
+            true => self.embed_query(chatbot, query, &snapshot.index).await,
             // Another embedder took over since the chatbot was loaded.
             false => (None, None),
         };
@@ -224,12 +224,14 @@ impl Engine {
         Fusion::lexical_only().answer_threshold()
     }
 
-    /// The question's vector, where it has one that means something, or why it has none though it
-    /// should: the words alone still find most answers, and no answer at all would be worse.
+    /// The question's vector, where it has one that means something in `index`, or why it has none though it
+    /// should: the words alone still find most answers, and no answer at all, or one long after, would be
+    /// worse.
     async fn embed_query(
         &self,
         chatbot: &Chatbot,
         query: &str,
+        index: &Index,
     ) -> (Option<(Vec<f32>, Fusion)>, Option<String>) {
         let embedding = match self.serving_embedding(chatbot).await {
             Ok(Some(embedding)) => embedding,
@@ -241,13 +243,26 @@ impl Engine {
         }
         let texts = [query.to_owned()];
         let vectors = embedding.embedder.embed(&texts, Purpose::Query);
-        match tokio::try_join!(vectors, embedding.fusion()) {
-            Ok((mut vectors, fusion)) => {
+        let both = async { tokio::try_join!(vectors, embedding.fusion()) };
+        let patience = self.parts.options.query_embedding_time;
+        let why = match tokio::time::timeout(patience, both).await {
+            Ok(Ok((mut vectors, fusion))) => {
                 let vector = vectors.pop().filter(|v| v.iter().any(|x| *x != 0.0));
-                (vector.map(|vector| (vector, fusion)), None)
+                match vector {
+                    Some(vector) if !index.compares(vector.len()) => format!(
+                        "its vector has {} numbers, and none of the chatbot's has as many.",
+                        vector.len()
+                    ),
+                    vector => return (vector.map(|vector| (vector, fusion)), None),
+                }
             }
-            Err(error) => (None, Some(unembedded(&error.message))),
-        }
+            Ok(Err(error)) => error.message,
+            Err(_) => format!(
+                "the embedding model did not answer within {} seconds.",
+                patience.as_secs()
+            ),
+        };
+        (None, Some(unembedded(&why)))
     }
 
     /// Puts the passages that the reranker is shown in its order.

@@ -125,6 +125,18 @@ impl Index {
         self.len() == 0
     }
 
+    /// Whether a question's vector of so many dimensions can be compared with the passages' vectors, where
+    /// they have any.
+    pub fn compares(&self, dimensions: usize) -> bool {
+        let mut blocks = self
+            .parts
+            .iter()
+            .flat_map(|part| part.segment.head.vectors())
+            .map(|block| block.dimensions)
+            .peekable();
+        blocks.peek().is_none() || blocks.any(|own| own == dimensions)
+    }
+
     /// Heap memory held in bytes, what is shared with clones included.
     pub fn memory_bytes(&self) -> usize {
         let shares = size_of::<[f32; 2]>();

@@ -144,6 +144,7 @@ pub async fn build_engine(config: &Config, clock: Clock) -> Result<Arc<Engine>> 
             answer_tokens: config.max_answer_tokens,
             turn_time: config.turn_time,
             tool_time: config.tool_time,
+            query_embedding_time: config.query_embedding_time,
             tool_hosts: config.tool_hosts.clone(),
             index_cache_bytes: config.index_cache_bytes,
             index_folder: Some(config.data_dir.join("indexes")),

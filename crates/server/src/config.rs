@@ -70,6 +70,7 @@ struct Written {
     max_answer_tokens: u32,
     max_turn_seconds: usize,
     max_tool_seconds: usize,
+    max_query_embedding_seconds: usize,
     embedder: String,
     embedding_model: String,
     embedding_base_url: String,
@@ -140,6 +141,8 @@ pub struct Config {
     pub turn_time: Duration,
     /// How long one call of a tool may take.
     pub tool_time: Duration,
+    /// How long a question waits for its vector.
+    pub query_embedding_time: Duration,
     /// Who embeds for whoever has not chosen.
     pub embedding: Embedding,
     /// The folder of sentence transformers.
@@ -317,6 +320,11 @@ impl Config {
                 written.max_tool_seconds,
                 1,
                 "max_tool_seconds",
+            )? as u64),
+            query_embedding_time: Duration::from_secs(at_least(
+                written.max_query_embedding_seconds,
+                1,
+                "max_query_embedding_seconds",
             )? as u64),
             max_answer_tokens: Some(written.max_answer_tokens).filter(|tokens| *tokens > 0),
             index_cache_bytes: written.index_cache_mb.saturating_mul(1024 * 1024),

@@ -1,10 +1,11 @@
 //! Embeddings over an OpenAI-compatible `POST /embeddings`: the second embedder, for operators who
 //! run or rent a better model than the built-in one.
 //!
-//! What comes back is checked, not trusted: the number of vectors, their order, their dimension
-//! and every value. A wrong vector stored would spoil search silently and for ever.
+//! What comes back is checked, not trusted: the number of vectors, their order, that they are of one
+//! dimension, and every value. A wrong vector stored would spoil search silently and for ever. Whether the
+//! dimension is that of vectors made before is for whoever has those to say: one wrong answer must not
+//! make all later ones wrong.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,8 +38,6 @@ pub struct OpenAiEmbedder {
     model: String,
     space: String,
     timeout: Duration,
-    /// The model's dimension, learnt from its first answer; all later ones must agree.
-    dimension: OnceLock<usize>,
 }
 
 /// What an [`OpenAiEmbedder`] is made of.
@@ -85,7 +84,6 @@ impl OpenAiEmbedder {
                 .unwrap_or_else(|| format!("openai:{}", config.model)),
             model: config.model,
             timeout: config.timeout,
-            dimension: OnceLock::new(),
         })
     }
 
@@ -111,7 +109,7 @@ impl OpenAiEmbedder {
                     })
             })
             .await?;
-        self.checked(answer, texts.len())
+        checked(answer, texts.len())
     }
 
     async fn attempt(&self, body: Bytes) -> Result<Answer, ProviderError> {
@@ -134,66 +132,6 @@ impl OpenAiEmbedder {
                 Err(ProviderError::new(error.kind, message))
             }
         }
-    }
-
-    /// The vectors in the order of their texts, each of length 1, or the reason they can't be used.
-    fn checked(&self, answer: Answer, texts: usize) -> Result<Vec<Vec<f32>>, ProviderError> {
-        let data = answer
-            .data
-            .ok_or_else(|| malformed("holds no vectors; is its address right?".to_owned()))?;
-        if data.len() != texts {
-            let count = data.len();
-            return Err(malformed(format!(
-                "holds {count} vectors for {texts} texts"
-            )));
-        }
-        let mut vectors = vec![Vec::new(); texts];
-        for (position, item) in data.into_iter().enumerate() {
-            let place = item.index.unwrap_or(position);
-            match vectors.get_mut(place) {
-                Some(vector) if vector.is_empty() => *vector = self.unit(item.embedding)?,
-                _ => return Err(malformed(format!("holds vector {place} twice or too many"))),
-            }
-        }
-        Ok(vectors)
-    }
-
-    fn unit(&self, mut vector: Vec<f32>) -> Result<Vec<f32>, ProviderError> {
-        if vector.is_empty() {
-            return Err(malformed("holds a vector without numbers".to_owned()));
-        }
-        let length = vector
-            .iter()
-            .map(|value| f64::from(*value).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        if !length.is_finite() {
-            return Err(malformed(
-                "holds a vector that is not made of numbers".to_owned(),
-            ));
-        }
-        let dimension = *self.dimension.get_or_init(|| vector.len());
-        if vector.len() != dimension {
-            let got = vector.len();
-            return Err(malformed(format!(
-                "holds a vector of {got} numbers where the model's others have {dimension}"
-            )));
-        }
-        if length > 0.0 {
-            for value in &mut vector {
-                *value = (f64::from(*value) / length) as f32;
-            }
-        }
-        Ok(vector)
-    }
-
-    /// The model's dimension, asked for where no answer has shown it yet.
-    async fn known_dimension(&self) -> Result<usize, ProviderError> {
-        if let Some(dimension) = self.dimension.get() {
-            return Ok(*dimension);
-        }
-        let probe = self.embed_batch(&["dimension"]).await?;
-        Ok(probe.first().map_or(0, Vec::len))
     }
 }
 
@@ -223,15 +161,30 @@ impl Embedder for OpenAiEmbedder {
             .map(|(place, text)| (place, beginning(text)))
             .filter(|(_, text)| !text.trim().is_empty())
             .collect();
+        let mut dimension = None;
         for batch in batches(&worded) {
             let batch_texts: Vec<&str> = batch.iter().map(|(_, text)| *text).collect();
             let found = self.embed_batch(&batch_texts).await?;
             for ((place, _), vector) in batch.iter().zip(found) {
+                let got = vector.len();
+                let dimension = *dimension.get_or_insert(got);
+                if got != dimension {
+                    return Err(malformed(format!(
+                        "holds a vector of {got} numbers where the model's others have {dimension}"
+                    )));
+                }
                 vectors[*place] = vector;
             }
         }
         if worded.len() < texts.len() {
-            let dimension = self.known_dimension().await?;
+            let dimension = match dimension {
+                Some(dimension) => dimension,
+                None => self
+                    .embed_batch(&["dimension"])
+                    .await?
+                    .first()
+                    .map_or(0, Vec::len),
+            };
             for vector in vectors.iter_mut().filter(|vector| vector.is_empty()) {
                 *vector = vec![0.0; dimension];
             }
@@ -272,6 +225,50 @@ struct Answer {
 struct Item {
     index: Option<usize>,
     embedding: Vec<f32>,
+}
+
+/// The vectors in the order of their texts, each of length 1, or the reason they can't be used.
+fn checked(answer: Answer, texts: usize) -> Result<Vec<Vec<f32>>, ProviderError> {
+    let data = answer
+        .data
+        .ok_or_else(|| malformed("holds no vectors; is its address right?".to_owned()))?;
+    if data.len() != texts {
+        let count = data.len();
+        return Err(malformed(format!(
+            "holds {count} vectors for {texts} texts"
+        )));
+    }
+    let mut vectors = vec![Vec::new(); texts];
+    for (position, item) in data.into_iter().enumerate() {
+        let place = item.index.unwrap_or(position);
+        match vectors.get_mut(place) {
+            Some(vector) if vector.is_empty() => *vector = unit(item.embedding)?,
+            _ => return Err(malformed(format!("holds vector {place} twice or too many"))),
+        }
+    }
+    Ok(vectors)
+}
+
+fn unit(mut vector: Vec<f32>) -> Result<Vec<f32>, ProviderError> {
+    if vector.is_empty() {
+        return Err(malformed("holds a vector without numbers".to_owned()));
+    }
+    let length = vector
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    if !length.is_finite() {
+        return Err(malformed(
+            "holds a vector that is not made of numbers".to_owned(),
+        ));
+    }
+    if length > 0.0 {
+        for value in &mut vector {
+            *value = (f64::from(*value) / length) as f32;
+        }
+    }
+    Ok(vector)
 }
 
 /// Splits texts into batches within both limits. A text alone is always within them.

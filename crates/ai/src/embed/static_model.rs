@@ -99,6 +99,10 @@ impl Embedder for StaticEmbedder {
         SPACE
     }
 
+    fn is_fixed(&self) -> bool {
+        true
+    }
+
     fn understands(&self, text: &str) -> bool {
         mostly_latin(text) && self.knows_a_piece_of(text)
     }

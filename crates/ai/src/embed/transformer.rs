@@ -141,6 +141,10 @@ impl Embedder for TransformerEmbedder {
         &self.space
     }
 
+    fn is_fixed(&self) -> bool {
+        true
+    }
+
     fn understands(&self, text: &str) -> bool {
         self.vocabulary.knows(text)
     }

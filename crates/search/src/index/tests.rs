@@ -148,6 +148,11 @@ fn vectors_find_what_words_do_not() {
     let mut strange = change(3, &["gamma"]);
     strange.documents[0].vector = Some(QuantizedVector::from_f32(&[1.0, 0.0, 0.0]));
     let index = fresh(&[near, far, strange, change(4, &["delta"])]);
+    assert!(index.compares(2) && index.compares(3) && !index.compares(4));
+    assert!(
+        fresh(&[change(4, &["delta"])]).compares(4),
+        "nothing to compare"
+    );
     let ask = |text, vector: &[f32], fusion| {
         index
             .search(

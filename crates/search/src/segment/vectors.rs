@@ -70,7 +70,7 @@ impl Block {
 /// Vectors of one dimension, as they lie in a segment.
 #[derive(Clone, Copy)]
 pub(crate) struct VectorBlock<'a> {
-    pub(super) dimensions: usize,
+    pub(crate) dimensions: usize,
     /// The documents, ascending; none where every document of the segment has a vector.
     pub(super) documents: &'a [[u8; 4]],
     pub(super) scales: &'a [[u8; 4]],

@@ -1,5 +1,7 @@
 //! Choosing who turns texts into vectors, and who puts what is found in order once more.
 
+mod endpoints;
+
 use okra_engine::worker::Step;
 use okra_testkit::provider::{EmbeddingScript, ErrorReply, MockProvider, RerankScript};
 use okra_testkit::transformer as tiny;
@@ -13,7 +15,6 @@ stories! {
     an_embedder_that_fails_leaves_the_old_one_answering,
     one_that_stops_the_server_each_time_is_given_up,
     an_endpoint_that_is_busy_is_asked_again,
-    an_item_waits_for_its_endpoint_or_fails_in_its_words,
     transformers_are_chosen_by_name,
     an_organizations_embedder_is_its_chatbots,
     choices_that_cannot_be_are_refused,
@@ -230,85 +231,6 @@ async fn an_endpoint_that_is_busy_is_asked_again(stage: Stage) {
         (&failed["status"], &failed["error"]),
         (&json!("failed"), &json!("Overloaded."))
     );
-}
-
-async fn an_item_waits_for_its_endpoint_or_fails_in_its_words(stage: Stage) {
-    let provider = MockProvider::start().await;
-    let base_url = provider.base_url();
-    let settings = [
-        ("OKRA_EMBEDDER", "openai"),
-        ("OKRA_EMBEDDING_BASE_URL", base_url.as_str()),
-        ("OKRA_EMBEDDING_MODEL", "mock-embedding"),
-        ("OKRA_EMBEDDING_API_KEY", "sk-embed-1234567890"),
-    ];
-    let app = stage.app_with(&settings).await;
-    let bot = app.bot("Shop").await;
-    let pair = |n: usize| {
-        let question = format!("What costs number {n}?");
-        json!({"type": "qna", "question": question, "answer": format!("It costs {n} euros.")})
-    };
-
-    // Slow: the item is being read for as long as it takes, and everything else goes on.
-    provider.reply_embeddings(EmbeddingScript::Hang);
-    let slow = bot.add(pair(1)).await["id"].clone();
-    let elsewhere = async {
-        provider.wait_for_requests(1).await;
-        let status = bot.item(&slow).await["status"].clone();
-        assert_eq!(status, "processing");
-        provider.release();
-    };
-    let (step, ()) = tokio::join!(app.step(), elsewhere);
-    assert_eq!(step, Step::Done);
-    assert_eq!(bot.item(&slow).await["status"], "ready");
-
-    // Failing for now: it waits, longer each time, and is ready once the endpoint is.
-    let busy = || EmbeddingScript::Error(ErrorReply::new(503, "Overloaded, says the endpoint."));
-    provider.embed_by_default(busy());
-    let waiting = bot.add(pair(2)).await["id"].clone();
-    for wait in [2, 8] {
-        assert_eq!(app.step().await, Step::Deferred);
-        app.clock.advance(std::time::Duration::from_secs(wait - 1));
-        assert_eq!(app.step().await, Step::Idle, "it rests for {wait} s");
-        app.clock.advance(std::time::Duration::from_secs(1));
-    }
-    provider.embed_by_default(EmbeddingScript::Vectors);
-    app.work().await;
-    assert_eq!(bot.item(&waiting).await["status"], "ready");
-
-    // Failing for ever, refusing, or answering with what are no vectors: it fails, and says why.
-    let key = ErrorReply::new(401, "Incorrect API key provided: sk-embed-1234567890.");
-    let mut failed = Vec::new();
-    for (script, expected) in [
-        (busy(), "Overloaded, says the endpoint."),
-        (EmbeddingScript::Error(key), "Incorrect API key provided"),
-        (EmbeddingScript::WrongDimension, "63 numbers"),
-        (EmbeddingScript::NotANumber, "not what was asked for"),
-        (EmbeddingScript::NotFinite, "not"),
-        (EmbeddingScript::MissingOne, "0 vectors for 1 texts"),
-    ] {
-        provider.embed_by_default(script);
-        let item = bot.add(pair(3 + failed.len())).await["id"].clone();
-        for _ in 0..5 {
-            app.work().await;
-            app.clock.advance(std::time::Duration::from_secs(300));
-        }
-        let shown = bot.item(&item).await;
-        assert_eq!(shown["status"], "failed", "{shown}");
-        let said = text(&shown["error"]);
-        assert!(said.contains(expected), "{said}");
-        assert!(!said.contains("sk-embed-1234567890"), "{said}");
-        failed.push(item);
-    }
-    assert_eq!(app.engine.store().open_jobs().await.expect("countable"), 0);
-
-    // None of it is in anybody's way: what was read answers, and what failed is read when asked again.
-    provider.embed_by_default(EmbeddingScript::Vectors);
-    assert!(bot.found("What costs number 2?").await.contains("2 euros"));
-    let again = bot.path(&format!("/knowledge-base/{}/retry", text(&failed[0])));
-    bot.client.post(&again, json!({})).await.expect(202);
-    app.work().await;
-    assert_eq!(bot.item(&failed[0]).await["status"], "ready");
-    assert!(bot.found("What costs number 3?").await.contains("3 euros"));
 }
 
 async fn transformers_are_chosen_by_name(stage: Stage) {

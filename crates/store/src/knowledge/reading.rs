@@ -81,6 +81,21 @@ impl Store {
         Ok(page.of(entries, item.chunks))
     }
 
+    /// A vector that another item of the chatbot has in `space`; `None` where none has one.
+    pub async fn vector_beside(
+        &self,
+        chatbot: &Chatbot,
+        item: ItemId,
+        space: &str,
+    ) -> Result<Option<Vec<u8>>> {
+        let sql = "SELECT c.embedding FROM chunks c JOIN knowledge_items i ON i.id = c.item_id \
+                   WHERE i.chatbot_id = $1 AND i.embedding_space = $2 AND i.id <> $3 \
+                   AND c.embedding IS NOT NULL LIMIT 1";
+        let values = params![chatbot.id.0, space, item.0];
+        let row = self.db.fetch_optional(sql, values).await?;
+        row.map(|row| row.get("embedding")).transpose()
+    }
+
     /// An item's text in Markdown, as it was last read; `None` where it was not kept.
     pub async fn item_text(&self, chatbot: &Chatbot, id: ItemId) -> Result<Option<Bytes>> {
         match self.item(chatbot, id).await?.source {

@@ -19,6 +19,7 @@ on_every_database![
     a_way_that_fails_leaves_the_old_vectors,
     an_organizations_choice_reaches_its_chatbots,
     a_reading_that_ends_late_asks_for_vectors,
+    a_vector_of_another_item_is_given,
     the_servers_choice_is_followed,
     an_older_built_in_model_is_left_whoever_chose_it,
     a_copy_goes_the_same_way,
@@ -440,6 +441,19 @@ async fn a_reading_that_ends_late_asks_for_vectors(world: World) -> Result<()> {
         .await?;
     let job = lease_embed(&world).await?;
     assert_eq!(job.chatbot_id, chatbot.id);
+    Ok(())
+}
+
+async fn a_vector_of_another_item_is_given(world: World) -> Result<()> {
+    let (chatbot, other) = (world.chatbot("Old").await?, world.chatbot("Other").await?);
+    world.add_ready(&other, &["text"]).await?;
+    let first = world.add_ready(&chatbot, &["one", "two"]).await?;
+    let beside = async |item, space| world.store.vector_beside(&chatbot, item, space).await;
+    assert_eq!(beside(first.id, "space-1").await?, None, "its own is none");
+    let second = world.add_text(&chatbot, "three").await?;
+    let vector = beside(second.id, "space-1").await?.expect("the first's");
+    assert_eq!(vector[1..], [0, 255]);
+    assert_eq!(beside(second.id, "space-2").await?, None);
     Ok(())
 }
 

@@ -96,16 +96,25 @@ async fn wrong_vectors_are_refused() {
 }
 
 #[tokio::test]
-async fn a_model_that_changes_its_dimension_is_refused() {
+async fn a_wrong_first_answer_pins_nothing() {
     let provider = MockProvider::start().await;
     let embedder = embedder(&provider);
-    embedder.embed(&texts(["a"]), Purpose::Query).await.unwrap();
     provider.reply_embeddings(EmbeddingScript::WrongDimension);
-    let error = embedder
-        .embed(&texts(["a"]), Purpose::Query)
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind, ProviderErrorKind::Malformed);
+    for expected in [EMBEDDING_DIMENSION - 1, EMBEDDING_DIMENSION] {
+        let vectors = embedder.embed(&texts(["a"]), Purpose::Query).await.unwrap();
+        assert_eq!(vectors[0].len(), expected);
+    }
+}
+
+#[tokio::test]
+async fn batches_of_other_dimensions_are_refused() {
+    let provider = MockProvider::start().await;
+    provider.reply_embeddings(EmbeddingScript::Vectors);
+    provider.reply_embeddings(EmbeddingScript::WrongDimension);
+    let texts: Vec<String> = (0..=MAX_BATCH_TEXTS).map(|n| format!("text {n}")).collect();
+    let outcome = embedder(&provider).embed(&texts, Purpose::Document).await;
+    let error = outcome.unwrap_err();
+    assert!(error.message.contains("63 numbers"), "{error}");
 }
 
 #[tokio::test]
