@@ -53,7 +53,7 @@ pub struct SourcePage {
     pub attempts: i64,
     /// Links from the source's first page.
     pub depth: u32,
-    /// Redirects that led to it.
+    /// Redirects, and pages that name another as the proper one, that led to it.
     pub hops: u32,
     /// Its `ETag`, or the version of a file as it was read.
     pub etag: Option<String>,

@@ -18,7 +18,7 @@ use crate::fetch::{Answer, FetchError, FetchErrorKind, Fetched, Known};
 use crate::ingest::{self, IngestError, blocking, page_error};
 use crate::reading::Content;
 
-/// Redirects in a row that are followed.
+/// Redirects, and pages that name another as the proper one, in a row that are followed.
 const MAX_HOPS: u32 = 5;
 /// Sitemaps that one index may name.
 const MAX_SITEMAPS: usize = 100;
@@ -267,7 +267,7 @@ impl Engine {
         let Some(to) = named.filter(|to| to.as_str() != page.address) else {
             return Ok(None);
         };
-        if !syncing.scope.follows(&to) {
+        if page.hops >= MAX_HOPS || !syncing.scope.follows(&to) {
             return Ok(None);
         }
         let store = self.store();
@@ -275,6 +275,7 @@ impl Engine {
         let stands = matches!(state, None | Some((PageState::Ready | PageState::New, _)));
         Ok(stands.then(|| Found {
             depth: page.depth,
+            hops: page.hops + 1,
             ..first(to.as_str())
         }))
     }

@@ -32,7 +32,7 @@ pub struct Found {
     pub is_list: bool,
     /// Links from the source's first page.
     pub depth: u32,
-    /// Redirects that led to it.
+    /// Redirects, and pages that name another as the proper one, that led to it.
     pub hops: u32,
     /// What tells this version from another, where a list says so: a page of the same version is
     /// not asked for.

@@ -8,6 +8,8 @@ use crate::support::{Stage, text};
 
 stories! {
     loops_and_calendars_come_to_an_end,
+    redirects_without_end_are_bounded,
+    proper_addresses_without_end_are_bounded,
     no_link_leads_into_a_private_network,
     huge_and_broken_pages_fail_alone,
     floods_of_addresses_are_bounded,
@@ -61,6 +63,55 @@ async fn loops_and_calendars_come_to_an_end(stage: Stage) {
     let looped = sources.page(&source, "/loop").await;
     assert_eq!(looped["state"], "failed");
     assert_eq!(sources.page(&source, "/ring/1").await["state"], "moved");
+}
+
+async fn redirects_without_end_are_bounded(stage: Stage) {
+    let (app, bot, site) = beginning(stage).await;
+    // Each page names the next, and ten addresses of its own that all lead to the first one.
+    let story = |n: u32| {
+        let mut links: Vec<String> = (0..10).map(|i| format!("/go/{n}-{i}")).collect();
+        links.push(format!("/page/{}", n + 1));
+        let links: Vec<&str> = links.iter().map(String::as_str).collect();
+        page(
+            &format!("Page {n}"),
+            &format!("What page {n} says."),
+            &links,
+        )
+    };
+    site.put("/", story(0));
+    site.put_others(move |path| match path.strip_prefix("/page/") {
+        Some(n) => Some(story(n.parse().ok()?)),
+        None => path.starts_with("/go/").then(|| Page::redirect(302, "/")),
+    });
+    let sources = sources(&bot);
+    let options = json!({"max_pages": 30, "max_depth": 20, "sitemap": false});
+    let source = sources.add_site(&site, options).await;
+    app.work().await;
+    let source = sources.show(&source).await;
+    assert_eq!(
+        (&source["state"], &source["limit_reached"]),
+        (&json!("ready"), &json!(true)),
+        "{source}"
+    );
+    assert_eq!(source["pages"]["total"], 4 * 30, "{source}");
+    let asked = site.requests().len();
+    assert_eq!(asked, 4 * 30 + 1, "each once, and robots.txt");
+}
+
+async fn proper_addresses_without_end_are_bounded(stage: Stage) {
+    let (app, bot, site) = beginning(stage).await;
+    // Each page names the next one as its proper address.
+    site.put_others(|path| {
+        let n: u32 = path.strip_prefix('/')?.parse().unwrap_or(0);
+        let next = n + 1;
+        let html = format!("<link rel=canonical href=\"/{next}\"><main>Step {n}.</main>");
+        (n < 50).then(|| Page::html(html))
+    });
+    let sources = sources(&bot);
+    let source = sources.add_site(&site, json!({"sitemap": false})).await;
+    app.work().await;
+    assert_eq!(sources.paths(&source, "ready").await, ["/5"]);
+    assert_eq!(site.asked("/6"), 0);
 }
 
 async fn no_link_leads_into_a_private_network(stage: Stage) {

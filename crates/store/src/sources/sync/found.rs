@@ -10,6 +10,10 @@ use super::Found;
 use super::outcome::{Column, count};
 use crate::db::{Many, Param, Row, Tx, params, to_json};
 
+/// Pages that a source may know for each that it may have. Those that lead on take no place of a page that is
+/// read, and may not be without end either.
+const KNOWN: i64 = 4;
+
 /// The pages of a source while some are added.
 pub(super) struct Pages<'a> {
     source: &'a KnowledgeSource,
@@ -20,20 +24,22 @@ pub(super) struct Pages<'a> {
 impl<'a> Pages<'a> {
     pub(super) async fn of(tx: &mut Tx, source: &'a KnowledgeSource) -> Result<Self> {
         let sql = "SELECT COALESCE(MAX(number), 0) AS last, \
+                   COUNT(CASE WHEN NOT is_list THEN 1 END) AS known, \
                    COUNT(CASE WHEN NOT is_list AND state <> 'moved' THEN 1 END) AS count \
                    FROM source_pages WHERE source_id = $1";
         let row = tx.fetch_optional(sql, params![source.id.0]).await?;
-        let (last, count): (i64, i64) = match row {
-            Some(row) => (row.get("last")?, row.get("count")?),
-            None => (0, 0),
+        let (last, known, count): (i64, i64, i64) = match row {
+            Some(row) => (row.get("last")?, row.get("known")?, row.get("count")?),
+            None => (0, 0, 0),
         };
+        let most = i64::from(source.options.max_pages);
         Ok(Self {
             source,
             next: last + 1,
             // A feed's newest pages replace its oldest, at the sync's end.
             room: match source.kind {
                 SourceKind::Feed => i64::MAX,
-                _ => i64::from(source.options.max_pages) - count,
+                _ => (most - count).min(KNOWN * most - known),
             },
         })
     }
@@ -80,7 +86,7 @@ impl<'a> Pages<'a> {
     /// Those of the pages that the source has, by their addresses.
     async fn known(&self, tx: &mut Tx, found: &[Found]) -> Result<HashMap<String, Row>> {
         let place = |page: &Found| params![self.source.id.0, page.address.as_str()];
-        let rows = KNOWN.fetch(tx, found.iter().map(place).collect()).await?;
+        let rows = NAMED.fetch(tx, found.iter().map(place).collect()).await?;
         let by_address = |row: Row| Ok((row.get("address")?, row));
         rows.into_iter().map(by_address).collect()
     }
@@ -124,7 +130,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-static KNOWN: Many = Many::new(
+static NAMED: Many = Many::new(
     "SELECT p.address, p.number, p.etag, p.state FROM (VALUES ",
     "(?, ?)",
     ", ",
