@@ -29,6 +29,14 @@ const MAX_DEPTH: usize = 30;
 /// Entries of a folder that are looked at, all folders below it together.
 const MAX_ENTRIES: usize = 200_000;
 
+/// The files of a folder or bucket.
+#[derive(Debug)]
+struct List {
+    files: Vec<Listed>,
+    /// Whether there are no others.
+    whole: bool,
+}
+
 /// The folders and buckets that the operator opened to sources, for every organization.
 pub struct Places {
     folders: Vec<PathBuf>,
@@ -96,13 +104,18 @@ impl Places {
         })
     }
 
-    async fn list(&self, kind: SourceKind, address: &str) -> Result<Vec<Listed>> {
+    async fn list(&self, kind: SourceKind, address: &str) -> Result<List> {
         if kind == SourceKind::Bucket {
             let bucket = self.buckets.open(address)?;
-            return bucket.list(MAX_ENTRIES).await;
+            // One more than is looked at, so that it is noticed.
+            let mut files = bucket.list(MAX_ENTRIES + 1).await?;
+            let whole = files.len() <= MAX_ENTRIES;
+            files.truncate(MAX_ENTRIES);
+            return Ok(List { files, whole });
         }
         let dir = self.open_folder(address)?;
-        blocking(move || walk(dir)).await?.map_err(unreadable)
+        let walked = blocking(move || walk(dir, MAX_ENTRIES)).await?;
+        walked.map_err(unreadable)
     }
 
     /// A file's bytes; `None` where it is gone.
@@ -164,17 +177,20 @@ impl Engine {
     async fn list_files(&self, syncing: &Syncing<'_>) -> Result<Visited, IngestError> {
         let source = syncing.source;
         let listed = self.parts.places.list(source.kind, &source.address).await;
-        let mut listed = listed.map_err(sorted)?;
-        listed.retain(|file| is_readable(&file.path) && syncing.scope.admits_file(&file.path));
-        listed.sort_by(|one, other| one.path.cmp(&other.path));
-        // One more than can be kept, so that it is noticed.
-        listed.truncate(MAX_PAGES as usize + 1);
-        let found = listed.into_iter().map(|file| Found {
+        let List { mut files, whole } = listed.map_err(sorted)?;
+        files.retain(|file| is_readable(&file.path) && syncing.scope.admits_file(&file.path));
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        let outcome = match whole && files.len() <= MAX_PAGES as usize {
+            true => Outcome::Listed,
+            false => Outcome::ListedInPart,
+        };
+        files.truncate(MAX_PAGES as usize);
+        let found = files.into_iter().map(|file| Found {
             depth: 1,
             version: Some(file.version),
             ..first(&file.path)
         });
-        let mut visited = Visited::from(Outcome::Listed);
+        let mut visited = Visited::from(outcome);
         visited.visit.found = Some(found.collect());
         Ok(visited)
     }
@@ -229,18 +245,19 @@ fn is_readable(path: &str) -> bool {
     !hidden && extension.is_some_and(|(_, extension)| Format::from_extension(extension).is_some())
 }
 
-/// Every file below a folder. Symbolic links are left out: what they lead to within the folder is
+/// Every file below a folder, of `most` entries at most. Symbolic links are left out: what they lead to within the folder is
 /// found there, and the rest is nobody's.
-fn walk(root: Dir) -> std::io::Result<Vec<Listed>> {
+fn walk(root: Dir, most: usize) -> std::io::Result<List> {
     let mut files = Vec::new();
-    let mut entries = 0;
+    let (mut entries, mut whole) = (0, true);
     let mut open = vec![(root, String::new(), 0)];
     while let Some((dir, prefix, depth)) = open.pop() {
         for entry in dir.entries()? {
             let entry = entry?;
             entries += 1;
-            if entries > MAX_ENTRIES {
-                return Ok(files);
+            if entries > most {
+                let whole = false;
+                return Ok(List { files, whole });
             }
             // A name that is no Unicode could not be shown to anybody.
             let Ok(name) = entry.file_name().into_string() else {
@@ -251,7 +268,9 @@ fn walk(root: Dir) -> std::io::Result<Vec<Listed>> {
             }
             let path = format!("{prefix}{name}");
             let kind = entry.file_type()?;
-            if kind.is_dir() && depth < MAX_DEPTH {
+            if kind.is_dir() && depth >= MAX_DEPTH {
+                whole = false;
+            } else if kind.is_dir() {
                 // A folder that may not be looked into is left out, as its files would be.
                 if let Ok(below) = entry.open_dir() {
                     open.push((below, format!("{path}/"), depth + 1));
@@ -269,7 +288,7 @@ fn walk(root: Dir) -> std::io::Result<Vec<Listed>> {
             }
         }
     }
-    Ok(files)
+    Ok(List { files, whole })
 }
 
 fn read_file(dir: &Dir, path: &str, limit: u64) -> Result<Option<Bytes>> {
@@ -319,6 +338,23 @@ fn sorted(error: Error) -> IngestError {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_not_looked_at_is_told() {
+        let place = tempfile::tempdir().expect("a folder");
+        let deep = |levels| place.path().join("d/".repeat(levels));
+        std::fs::create_dir_all(deep(MAX_DEPTH)).expect("made");
+        std::fs::write(deep(MAX_DEPTH).join("a.txt"), "hello").expect("written");
+        let check = |most, expected| {
+            let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).expect("opened");
+            let List { files, whole } = walk(dir, most).expect("walked");
+            assert_eq!((files.len(), whole), expected, "{most}");
+        };
+        check(MAX_DEPTH + 1, (1, true));
+        check(MAX_DEPTH, (0, false));
+        std::fs::create_dir_all(deep(MAX_DEPTH + 1)).expect("made");
+        check(MAX_ENTRIES, (1, false));
+    }
+
     fn places(folder: &Path) -> Places {
         let buckets = Buckets::new(Vec::new(), Vec::new());
         Places::new(vec![folder.to_owned()], buckets.expect("none"), 1_000)
@@ -343,13 +379,11 @@ mod tests {
         let places = places(&open);
         let docs = open.join("docs").display().to_string();
 
-        let mut listed = places
-            .list(SourceKind::Folder, &docs)
-            .await
-            .expect("a list");
-        listed.sort_by(|one, other| one.path.cmp(&other.path));
-        let paths: Vec<&str> = listed.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, ["a.txt", "large.txt"]);
+        let listed = places.list(SourceKind::Folder, &docs).await;
+        let List { mut files, whole } = listed.expect("a list");
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!((paths, whole), (vec!["a.txt", "large.txt"], true));
         let read = async |path: &str| places.read(SourceKind::Folder, &docs, path).await;
         assert_eq!(
             read("a.txt").await.expect("read").as_deref(),

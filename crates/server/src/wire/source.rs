@@ -38,7 +38,8 @@ pub struct SourceBody {
     pub run: i64,
     /// What that sync did so far.
     pub done: RunCountsBody,
-    /// Whether that sync left pages out because there were more than `options.max_pages`.
+    /// Whether that sync left pages out because there were more than `options.max_pages`, or because a folder
+    /// was too large or too deep to be looked through.
     pub limit_reached: bool,
     /// When that sync began.
     #[schema(value_type = Option<String>, format = DateTime)]

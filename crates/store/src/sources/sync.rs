@@ -17,7 +17,7 @@ use crate::crash::{self, Point};
 use crate::db::{Row, Tx, params, to_json};
 use crate::jobs::{self, Job};
 use crate::knowledge::{self, Ingested};
-use found::{Pages, add_found};
+use found::{Pages, add_found, left_unsaid};
 use outcome::{Signature, Step, retire};
 
 /// Syncs whose log is kept.
@@ -63,6 +63,9 @@ pub enum Outcome {
     Same,
     /// It was read for what it names alone; where it had an item, that goes.
     Listed,
+    /// The same, but there was more than is read: what it named before and names no longer counts as named
+    /// still, since nobody knows.
+    ListedInPart,
     /// It has the text of the page of this number.
     Twin(i64),
     /// It names this page as its proper address.
@@ -277,7 +280,10 @@ impl Store {
             return Ok(false);
         };
         if let Some(found) = &visit.found {
-            let numbers = add_found(&mut tx, source, found, now).await?;
+            let mut numbers = add_found(&mut tx, source, found, now).await?;
+            if visit.outcome == Outcome::ListedInPart {
+                numbers.extend(left_unsaid(&mut tx, source, page, &numbers).await?);
+            }
             let sql = "UPDATE source_pages SET links = $1 WHERE source_id = $2 AND number = $3";
             let values = params![to_json(&numbers)?, source.id.0, page.number];
             tx.execute(sql, values).await?;

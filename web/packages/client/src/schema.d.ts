@@ -5428,7 +5428,10 @@ export interface components {
              * @description Its id, which its knowledge items name as `source_id`.
              */
             id: string;
-            /** @description Whether that sync left pages out because there were more than `options.max_pages`. */
+            /**
+             * @description Whether that sync left pages out because there were more than `options.max_pages`, or because a folder
+             *     was too large or too deep to be looked through.
+             */
             limit_reached: boolean;
             /** @description Its name. */
             name: string;

@@ -10,6 +10,7 @@ use crate::support::{Stage, list, text};
 stories! {
     a_feed_is_followed,
     a_folder_is_read_and_kept_fresh,
+    what_a_list_leaves_out_takes_nothing_away,
     a_part_of_a_bucket_is_read_and_kept_fresh,
     places_are_shown_to_those_who_may_use_them,
 }
@@ -148,6 +149,52 @@ async fn a_folder_is_read_and_kept_fresh(stage: Stage) {
         bot.found("When does the cafe close?")
             .await
             .contains("seven")
+    );
+}
+
+async fn what_a_list_leaves_out_takes_nothing_away(stage: Stage) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |path: &str| folder.path().join(path);
+    std::fs::write(at("hours.txt"), "The workshop opens at nine.").expect("written");
+    std::fs::write(at("prices.csv"), "name,price\nKettle,30\n").expect("written");
+    let allowed = folder.path().display().to_string();
+    let app = stage.app_with(&[("OKRA_FOLDER_ALLOW", &allowed)]).await;
+    let bot = app.bot("Shop").await;
+    let sources = sources(&bot);
+    let source = sources
+        .add(json!({"type": "folder", "address": allowed}))
+        .await;
+    app.work().await;
+    assert_eq!(sources.show(&source).await["limit_reached"], false);
+
+    // Deeper than is looked: nobody can say that the file is not there.
+    let deep = "d/".repeat(31);
+    std::fs::create_dir_all(at(&deep)).expect("made");
+    std::fs::rename(at("hours.txt"), at(&deep).join("hours.txt")).expect("moved");
+    std::fs::write(at("new.txt"), "The cafe closes at seven.").expect("written");
+    for _ in 0..3 {
+        sources.sync(&source).await;
+        app.work().await;
+    }
+    let shown = sources.show(&source).await;
+    assert_eq!(
+        (&shown["state"], &shown["limit_reached"]),
+        (&json!("ready"), &json!(true)),
+        "{shown}"
+    );
+    assert_eq!(
+        sources.paths(&source, "ready").await,
+        ["hours.txt", "new.txt", "prices.csv"]
+    );
+    std::fs::remove_dir_all(at("d")).expect("removed");
+    for _ in 0..2 {
+        sources.sync(&source).await;
+        app.work().await;
+    }
+    assert_eq!(sources.show(&source).await["limit_reached"], false);
+    assert_eq!(
+        sources.paths(&source, "ready").await,
+        ["new.txt", "prices.csv"]
     );
 }
 

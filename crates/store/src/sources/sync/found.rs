@@ -9,6 +9,7 @@ use okra_domain::{Error, ItemId, Timestamp};
 use super::Found;
 use super::outcome::{Column, count};
 use crate::db::{Many, Param, Row, Tx, params, to_json};
+use crate::sources::SourcePage;
 
 /// Pages that a source may know for each that it may have. Those that lead on take no place of a page that is
 /// read, and may not be without end either.
@@ -156,10 +157,36 @@ pub(super) async fn add_found(
     let numbers = pages.add(tx, found, false, now).await?;
     let limit_reached = numbers.contains(&None);
     if limit_reached {
-        let sql = "UPDATE sources SET limit_reached = TRUE WHERE id = $1";
-        tx.execute(sql, params![source.id.0]).await?;
+        note_limit(tx, source).await?;
     }
     Ok(numbers.into_iter().flatten().collect())
+}
+
+/// The pages that a list of which only a part is known named before, beside those that it was found to name
+/// now; and notes that there was more.
+pub(super) async fn left_unsaid(
+    tx: &mut Tx,
+    source: &KnowledgeSource,
+    page: &SourcePage,
+    named: &[i64],
+) -> Result<Vec<i64>> {
+    note_limit(tx, source).await?;
+    let sql = "SELECT links FROM source_pages WHERE source_id = $1 AND number = $2";
+    let values = params![source.id.0, page.number];
+    let before: Vec<i64> = match tx.fetch_optional(sql, values).await? {
+        Some(row) => row.json("links")?,
+        None => Vec::new(),
+    };
+    let named: HashSet<&i64> = named.iter().collect();
+    Ok(before
+        .into_iter()
+        .filter(|it| !named.contains(it))
+        .collect())
+}
+
+async fn note_limit(tx: &mut Tx, source: &KnowledgeSource) -> Result<()> {
+    let sql = "UPDATE sources SET limit_reached = TRUE WHERE id = $1";
+    tx.execute(sql, params![source.id.0]).await.map(|_| ())
 }
 
 /// The number of the page that another one leads to, which there is always room for.

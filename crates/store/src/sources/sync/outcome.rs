@@ -47,7 +47,7 @@ impl Store {
                 tx.execute(sql, values).await?;
                 return Ok(false);
             }
-            Outcome::Listed => {
+            Outcome::Listed | Outcome::ListedInPart => {
                 let gone = retire(tx, step.job, source, page.number, now).await?;
                 end.found(PageState::Ready, now).write(tx, source).await?;
                 return Ok(gone.is_some());
