@@ -35,8 +35,8 @@ pub(super) struct Scope {
 }
 
 /// A website, whichever of its two schemes and names it is reached by.
-#[derive(Debug, PartialEq, Eq)]
-struct Site {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Site {
     host: String,
     port: Option<u16>,
 }
@@ -115,7 +115,7 @@ impl Scope {
 }
 
 impl Site {
-    fn of(url: &Url) -> Option<Self> {
+    pub(super) fn of(url: &Url) -> Option<Self> {
         let host = url.host_str()?.trim_end_matches('.');
         Some(Self {
             host: host.strip_prefix("www.").unwrap_or(host).to_owned(),

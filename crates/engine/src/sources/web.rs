@@ -11,7 +11,7 @@ use okra_store::crash::{self, Point};
 use okra_store::sources::{Found, Outcome, SourcePage, Visit};
 use url::Url;
 
-use super::scope::{normal, resolved};
+use super::scope::{Site, normal, resolved};
 use super::{Body, NO_BROWSER, Syncing, Visited, first, item_for, sha256};
 use crate::Engine;
 use crate::fetch::{Answer, FetchError, FetchErrorKind, Fetched, Known};
@@ -43,18 +43,7 @@ impl Engine {
             Ok(robots) => robots.sitemaps(),
             Err(_) => Vec::new(),
         };
-        let usual = start.join("/sitemap.xml").ok();
-        let named: Vec<Url> = named
-            .iter()
-            .filter_map(|address| resolved(&start, address))
-            .filter(|url| url.host() == start.host() && url.port() == start.port())
-            .collect();
-        let lists = if named.is_empty() {
-            usual.into_iter().collect()
-        } else {
-            named
-        };
-        roots.extend(lists.into_iter().map(|url| Found {
+        roots.extend(sitemaps(&start, &named).into_iter().map(|url| Found {
             is_list: true,
             ..first(url.as_str())
         }));
@@ -281,6 +270,18 @@ impl Engine {
     }
 }
 
+/// Of the sitemaps that a site names those that are its own; the usual one where it names none.
+fn sitemaps(start: &Url, named: &[String]) -> Vec<Url> {
+    let named = named.iter().filter_map(|address| resolved(start, address));
+    let own: Vec<Url> = named
+        .filter(|url| Site::of(url) == Site::of(start))
+        .collect();
+    match own.is_empty() {
+        true => start.join("/sitemap.xml").into_iter().collect(),
+        false => own,
+    }
+}
+
 /// The pages of the source that a page links.
 fn followed(syncing: &Syncing<'_>, page: &SourcePage, url: &Url, links: &PageLinks) -> Vec<Found> {
     if syncing.source.kind == SourceKind::Feed || page.depth >= syncing.source.options.max_depth {
@@ -415,5 +416,36 @@ fn unlearnt(error: FetchError) -> IngestError {
     match page_error(error) {
         IngestError::Later(error) => IngestError::Later(okra_domain::Error { message, ..error }),
         IngestError::Unreadable(reason) => IngestError::Unreadable(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sitemaps_are_the_sites_own_under_either_of_its_names() {
+        let check = |named: &[&str], expected: &[&str]| {
+            let start = Url::parse("https://shop.example/help").expect("an address");
+            let named: Vec<String> = named.iter().map(|it| (*it).to_owned()).collect();
+            let found = sitemaps(&start, &named);
+            let found: Vec<&str> = found.iter().map(Url::as_str).collect();
+            assert_eq!(found, expected, "{named:?}");
+        };
+        check(
+            &["https://www.shop.example/map.xml", "/more.xml"],
+            &[
+                "https://www.shop.example/map.xml",
+                "https://shop.example/more.xml",
+            ],
+        );
+        check(
+            &["http://shop.example/map.xml"],
+            &["http://shop.example/map.xml"],
+        );
+        let usual = "https://shop.example/sitemap.xml";
+        check(&["https://elsewhere.example/map.xml"], &[usual]);
+        check(&["https://shop.example:8443/map.xml"], &[usual]);
+        check(&[], &[usual]);
     }
 }
