@@ -157,6 +157,8 @@ pub struct Engine {
     passages: Passages,
     /// What the sites that are being read asked of crawlers.
     robots: sources::RobotsCache,
+    /// When they may be asked again.
+    pace: sources::Pace,
     rerankers: rerankers::Rerankers,
     /// Tells waiting workers that there is a job.
     jobs: Notify,
@@ -184,6 +186,7 @@ impl Engine {
             indexes,
             passages: Passages::new(PASSAGE_CACHE_BYTES),
             robots: sources::RobotsCache::default(),
+            pace: sources::Pace::default(),
             rerankers: rerankers::Rerankers::default(),
             parts,
             jobs: Notify::new(),

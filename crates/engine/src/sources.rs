@@ -6,6 +6,7 @@
 //! both have in common is here: how a page is judged by its hashes, and what a failure leads to.
 
 mod files;
+mod pace;
 mod rest;
 mod robots;
 mod scope;
@@ -30,6 +31,7 @@ use crate::Engine;
 use crate::ingest::{IngestError, blocking};
 use crate::worker::{MAX_ATTEMPTS, Step, delay};
 pub use files::Places;
+pub(crate) use pace::Pace;
 pub(crate) use robots::RobotsCache;
 use scope::Scope;
 

@@ -71,15 +71,33 @@ impl Engine {
             let reason = "The site's robots.txt asks not to read this page.";
             return Ok(Outcome::Excluded(reason.to_owned()).into());
         }
+        let (pause, now) = (robots.delay(), self.store().clock().now());
+        let site = Site::of(&url);
+        if let Some(site) = &site
+            && let Err(at) = self.pace.take(site, now, pause)
+        {
+            return Ok(Visited {
+                pause: at.since(now),
+                ..Outcome::Wait(at).into()
+            });
+        }
         let answer = self.parts.fetcher.ask(&url, &known(page)).await;
         crash::pass(Point::CrawlAnswered);
-        let pause = robots.delay();
         match answer {
             Ok(answer) => {
                 let visit = self.read_answer(syncing, page, &url, answer).await?;
                 Ok(Visited { visit, pause })
             }
-            Err(error) => refused(page, error, pause),
+            Err(error) => {
+                let refused = refused(page, error, pause)?;
+                if let Some(site) = site
+                    && refused.pause > pause
+                {
+                    let until = self.store().clock().now().after(refused.pause);
+                    self.pace.rest(site, until);
+                }
+                Ok(refused)
+            }
         }
     }
 

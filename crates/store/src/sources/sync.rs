@@ -83,6 +83,8 @@ pub enum Outcome {
     Gone,
     /// It is to be asked for again at this time; the reason tells why it was in vain.
     Later(Timestamp, String),
+    /// It was not asked for, since its site is to be left alone until this time: that was no try.
+    Wait(Timestamp),
 }
 
 /// The next page of a sync.

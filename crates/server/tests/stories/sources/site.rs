@@ -14,6 +14,7 @@ stories! {
     what_cannot_be_used_is_refused,
     what_it_read_are_ordinary_items,
     a_sites_wish_for_pauses_is_kept,
+    all_sources_of_a_site_keep_its_pause_together,
 }
 
 /// A shop of five pages, one of which only the sitemap names.
@@ -502,4 +503,62 @@ async fn a_sites_wish_for_pauses_is_kept(stage: Stage) {
     app.clock.advance(std::time::Duration::from_secs(10));
     app.work().await;
     assert_eq!(site.asked("/a"), 3, "after the pause that it asked for");
+}
+
+async fn all_sources_of_a_site_keep_its_pause_together(stage: Stage) {
+    let (app, bot, site) = beginning(stage).await;
+    let robots = "User-agent: okra\nCrawl-delay: 20";
+    site.put("/robots.txt", Page::typed("text/plain", robots));
+    site.put("/", page("Home", "The beginning.", &["/a"]));
+    site.put("/a", page("A", "The end.", &[]));
+    site.put("/shop/", page("Shop", "The shop.", &["/shop/b"]));
+    site.put("/shop/b", page("B", "The till.", &[]));
+    let (ours, other) = (sources(&bot), app.bot("Other").await);
+    let others = sources(&other);
+    let home = ours.add_site(&site, json!({"sitemap": false})).await;
+    let shop =
+        json!({"type": "site", "address": site.url("/shop/"), "options": {"sitemap": false}});
+    let shop = others.add(shop).await;
+    let asked = || {
+        let requests = site.requests();
+        requests
+            .iter()
+            .filter(|(path, _)| path != "/robots.txt")
+            .count()
+    };
+    let seconds = |n| app.clock.advance(std::time::Duration::from_secs(n));
+    for turn in 1..=4 {
+        app.work().await;
+        assert_eq!(asked(), turn);
+        seconds(19);
+        app.work().await;
+        assert_eq!(asked(), turn, "the pause is not over");
+        seconds(1);
+    }
+    app.work().await;
+    assert_eq!(ours.paths(&home, "ready").await, ["/", "/a"]);
+    assert_eq!(others.paths(&shop, "ready").await, ["/shop/", "/shop/b"]);
+
+    // Where one is asked to come back later, the other doesn't come sooner.
+    let busy = Page::html("")
+        .with_status(429)
+        .with_header("retry-after", "300");
+    site.put("/", busy);
+    ours.sync(&home).await;
+    app.work().await;
+    assert_eq!(site.asked("/"), 2);
+    others.sync(&shop).await;
+    app.work().await;
+    seconds(290);
+    app.work().await;
+    assert_eq!(site.asked("/shop/"), 1);
+    site.put("/", page("Home", "The beginning.", &["/a"]));
+    for _ in 0..5 {
+        seconds(20);
+        app.work().await;
+    }
+    assert_eq!((site.asked("/"), site.asked("/shop/")), (3, 2));
+    for (sources, source) in [(&ours, &home), (&others, &shop)] {
+        assert_eq!(sources.show(source).await["state"], "ready");
+    }
 }

@@ -47,6 +47,13 @@ impl Store {
                 tx.execute(sql, values).await?;
                 return Ok(false);
             }
+            Outcome::Wait(at) => {
+                let sql = "UPDATE source_pages SET due_at = $1, attempts = attempts - 1 \
+                           WHERE source_id = $2 AND number = $3";
+                tx.execute(sql, params![at, source.id.0, page.number])
+                    .await?;
+                return Ok(false);
+            }
             Outcome::Listed | Outcome::ListedInPart => {
                 let gone = retire(tx, step.job, source, page.number, now).await?;
                 end.found(PageState::Ready, now).write(tx, source).await?;
