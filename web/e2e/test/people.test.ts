@@ -2,11 +2,14 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { join } from './console';
+import { focusBy, isFocused } from './keyboard';
 import { Stage, listening } from './stage';
 
 let stage: Stage;
 let shop: Awaited<ReturnType<Stage['shop']>>;
 let bot: { id: string; slug: string };
+/** The browser of the owner, once there is one. */
+let owner: Awaited<ReturnType<typeof join>>;
 
 beforeAll(async () => {
   stage = await Stage.open();
@@ -18,6 +21,39 @@ afterAll(async () => {
   shop?.close();
   await stage?.stop();
 });
+
+test('an answer that there is none has the button for a person right under it', async () => {
+  const visitor = await stage.visit(shop.url);
+  await visitor.getByRole('button', { name: 'Open chat' }).click();
+  const log = visitor.getByRole('log');
+  const box = visitor.getByRole('textbox', { name: 'Write a message' });
+  const everywhere = visitor.getByRole('button', { name: 'Talk to a person' });
+  const offered = log.getByRole('button', { name: 'Talk to a person' });
+  const ask = async (question: string, ...words: string[]): Promise<void> => {
+    stage.model.words = words;
+    await box.fill(question);
+    await box.press('Enter');
+  };
+  await ask('Do you repair kettles?', 'That I do not know. ', '[none]');
+  await offered.waitFor();
+  expect(await everywhere.count()).toBe(1);
+  await ask('How do I clean my teapot?', 'Under the tap.');
+  await log.getByText('Under the tap.').waitFor();
+  await expect.poll(() => offered.count()).toBe(0);
+  expect(await everywhere.count()).toBe(1);
+  await ask('And do you repair them?', 'That I do not know either. ', '[none]');
+  await offered.waitFor();
+  await visitor.reload();
+  await visitor.getByRole('button', { name: 'Open chat' }).click();
+  await offered.waitFor();
+  await focusBy(visitor, 'Shift+Tab', offered);
+  await visitor.keyboard.press('Enter');
+  await visitor.getByText('You are waiting for a person.').waitFor();
+  expect(await everywhere.count()).toBe(0);
+  expect(await isFocused(box)).toBe(true);
+  expect(visitor.said).toEqual([]);
+  await visitor.context().close();
+}, 60_000);
 
 test('a visitor asks for a person, who answers in the inbox and hands the conversation back', async () => {
   stage.model.words = ['Rinse it ', 'with cold water.'];
@@ -31,8 +67,8 @@ test('a visitor asks for a person, who answers in the inbox and hands the conver
   await visitor.getByRole('button', { name: 'Talk to a person' }).click();
   await visitor.getByText('You are waiting for a person.').waitFor();
 
-  const storageState = await join(stage, stage.setUpLink, { name: 'Kim Owner', email: 'kim@example.com', password: 'a teapot that pours', organization: 'Teapots' } as never);
-  const agent = await listening(await stage.browser.newContext({ storageState, viewport: { width: 1280, height: 900 } }));
+  owner = await join(stage, stage.setUpLink, { name: 'Kim Owner', email: 'kim@example.com', password: 'a teapot that pours', organization: 'Teapots' } as never);
+  const agent = await listening(await stage.browser.newContext({ storageState: owner, viewport: { width: 1280, height: 900 } }));
   await agent.goto(`${stage.url}/inbox`);
   await agent.getByRole('link', { name: /How do I clean|cold water/ }).first().click();
   await agent.getByText('The visitor waits for a person').waitFor();

@@ -99,6 +99,8 @@ export interface StoredMessage {
   link_hosts: string[];
   /** What the visitor may ask next. */
   suggestions: string[];
+  /** Whether the answer is that there is none, or says that a person may be asked for. */
+  offer_person: boolean;
   calls: Call[];
   feedback: Rating;
   /** What the agent is called who wrote it. */

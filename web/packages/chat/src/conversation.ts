@@ -25,6 +25,8 @@ export interface Entry {
   linkHosts: readonly string[];
   /** What may be asked next. */
   suggestions: readonly string[];
+  /** Whether a person had better be offered. */
+  offersPerson: boolean;
   /** What was called of the organization's tools, and what waits for the visitor. */
   calls: readonly Call[];
   feedback: Rating;
@@ -142,6 +144,7 @@ export class Conversation {
         sources: message.sources,
         linkHosts: message.link_hosts ?? [],
         suggestions: message.suggestions ?? [],
+        offersPerson: message.offer_person,
         calls: message.calls ?? [],
         feedback: message.feedback,
         agent: message.agent ?? undefined,
@@ -430,7 +433,8 @@ export class Conversation {
         const sources = (data.sources as Source[]).map((source) => ({ ...given(source), ...source }));
         const state = (data.ended ?? 'complete') as EntryState;
         const [linkHosts, suggestions, calls] = [data.link_hosts ?? [], data.suggestions ?? [], data.calls ?? []];
-        return this.#change(answer, { id: data.id, content: data.content, sources, linkHosts, suggestions, calls, state });
+        const offersPerson = data.offer_person;
+        return this.#change(answer, { id: data.id, content: data.content, sources, linkHosts, suggestions, offersPerson, calls, state });
       }
       case 'error':
         return this.#change(answer, { state: 'failed', error: data.error, code: data.code });
@@ -471,7 +475,7 @@ export class Conversation {
 
   #add(sender: Entry['sender'], content: string, state: EntryState, id?: string, images: readonly Attachment[] = []): Entry {
     const key = this.around.uuid();
-    const entry: Entry = { key, id, sender, content, images, state, sources: [], linkHosts: [], suggestions: [], calls: [], feedback: null, agent: undefined, error: undefined, code: undefined };
+    const entry: Entry = { key, id, sender, content, images, state, sources: [], linkHosts: [], suggestions: [], offersPerson: false, calls: [], feedback: null, agent: undefined, error: undefined, code: undefined };
     this.#set({ entries: [...this.#state.entries, entry] });
     return entry;
   }

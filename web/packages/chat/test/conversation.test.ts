@@ -9,7 +9,7 @@ const json = (body: unknown, status = 200, headers = {}) =>
 
 const SESSION = { token: 'token-1', visitor: { email: null, name: null, verified: false }, session_id: null };
 const CARE = { knowledge_id: 'k', title: 'Care', url: null, chunk: 1, page: null, excerpt: 'Rinse', similarity: 0.9 };
-const DONE = { id: 'answer', content: 'Rinse it with cold water.', sources: [CARE], link_hosts: ['a.example'], suggestions: ['And the lid?'], ended: 'complete' };
+const DONE = { id: 'answer', content: 'Rinse it with cold water.', sources: [CARE], link_hosts: ['a.example'], suggestions: ['And the lid?'], offer_person: true, ended: 'complete' };
 const TRANSCRIPT: [string, object][] = [
   ['session', { session_id: 's', message_id: 'answer', user_message_id: 'q' }],
   ['sources', { sources: [{ ...CARE, chunk: 2, content: 'unused' }, { ...CARE, excerpt: undefined, content: 'text' }] }],
@@ -91,7 +91,7 @@ describe('Conversation', () => {
     expect(answer).toMatchObject({ id: 'answer', content: DONE.content, state: 'complete' });
     // Of what it was given, what it rests on, with its text and the sentences that say so.
     expect(answer?.sources).toEqual([{ ...CARE, content: 'text' }]);
-    expect(answer).toMatchObject({ linkHosts: ['a.example'], suggestions: ['And the lid?'] });
+    expect(answer).toMatchObject({ linkHosts: ['a.example'], suggestions: ['And the lid?'], offersPerson: true });
     expect(kept.token).toBe('token-1');
     expect(calls.at(-1)?.headers['authorization']).toBe('Bearer token-1');
     expect(states.some((state) => state.entries[1]?.content === 'Rinse it ')).toBe(true);
@@ -449,11 +449,12 @@ describe('Tools', () => {
   });
 
   test('a call waits still after a reload, and not while a person has the conversation', async () => {
-    const stored = { id: 'answer', sender_type: 'bot', content: 'Shall I?', attachments: null, sources: [], link_hosts: [], suggestions: [], calls: [waits], feedback: null, agent: null, ended: 'complete' };
+    const stored = { id: 'answer', sender_type: 'bot', content: 'Shall I?', attachments: null, sources: [], link_hosts: [], suggestions: [], offer_person: true, calls: [waits], feedback: null, agent: null, ended: 'complete' };
     const history = (handling: object | null) => ({ 'POST /session': () => json(SESSION), 'GET /messages': () => json({ data: [stored], running: null, has_more: false, handling }) });
     const reloaded = world(history(null));
     await reloaded.conversation.start();
     expect(reloaded.conversation.waiting()).toEqual(waits);
+    expect(reloaded.conversation.state.entries[0]?.offersPerson).toBe(true);
     const taken = world(history({ is_human_mode: true, state: 'waiting', agent: null }));
     await taken.conversation.start();
     expect(taken.conversation.waiting()).toBeUndefined();
