@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { Conversations, filterOf, fits, queryOf, type Conversation } from '../src/pages/conversations/parts/conversations.svelte';
 import { factsOf, type Message } from '../src/pages/conversations/parts/message';
 import { Thread } from '../src/pages/conversations/parts/thread.svelte';
-import { nameOf, visitorOf } from '../src/pages/conversations/parts/visitor';
+import { dialled, nameOf, visitorOf } from '../src/pages/conversations/parts/visitor';
 
 const conversation = (id: string, more: Partial<Conversation> = {}): Conversation => ({
   id,
@@ -148,6 +148,12 @@ test('a visitor is called by the best that is known', () => {
   const name = (metadata: Record<string, unknown>, token?: string) => nameOf(visitorOf(conversation('c', { metadata, ...(token && { sns_user_id: token }) })), anonymous);
   expect(name({ name: 'Kim', email: 'kim@example.com' })).toBe('Kim');
   expect(name({ name: ' ', email: 'kim@example.com' })).toBe('kim@example.com');
+  expect(name({ phone: '010-1234-5678' }, 'abcdef1234')).toBe('010-1234-5678');
   expect(name({ name: 7 }, 'abcdef1234')).toBe('Visitor 1234');
   expect(visitorOf(conversation('c', { metadata: { verified: 'true' } })).verified).toBe(false);
+});
+
+test('a number is dialled however it was written', () => {
+  expect(dialled('+82 (10) 1234-5678')).toBe('tel:+821012345678');
+  expect(dialled('010.1234.5678')).toBe('tel:01012345678');
 });

@@ -111,3 +111,24 @@ test('a visitor asks for a person, who answers in the inbox and hands the conver
   await visitor.context().close();
   await agent.context().close();
 }, 90_000);
+
+test('a telephone number that was recorded can be dialled from the thread', async () => {
+  await stage.api('PATCH', `/chatbot/${bot.id}`, { settings: { tools: ['record_contact'] } });
+  stage.model.calls = [{ name: 'record_contact', arguments: { phone: '+82 10-1234-5678' } }];
+  stage.model.words = ['We will call you.'];
+  const visitor = await stage.visit(shop.url);
+  await visitor.getByRole('button', { name: 'Open chat' }).click();
+  const box = visitor.getByRole('textbox', { name: 'Write a message' });
+  await box.fill('Please call me: +82 10-1234-5678');
+  await box.press('Enter');
+  await visitor.getByRole('log').getByText('We will call you.').waitFor();
+  const agent = await listening(await stage.browser.newContext({ storageState: owner, viewport: { width: 1280, height: 900 } }));
+  const { data } = await stage.api('GET', `/chatbot/${bot.id}/conversations`);
+  const { id } = data.find(({ metadata }: { metadata: { phone?: string } }) => metadata.phone);
+  await agent.goto(`${stage.url}/chatbots/${bot.id}/conversations/${id}`);
+  const link = agent.getByRole('link', { name: '+82 10-1234-5678', exact: true });
+  await link.waitFor();
+  expect(await link.getAttribute('href')).toBe('tel:+821012345678');
+  await visitor.context().close();
+  await agent.context().close();
+}, 60_000);
