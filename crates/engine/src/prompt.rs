@@ -4,16 +4,17 @@
 //! these marks out of the answer again.
 
 mod fence;
+mod numbers;
 #[cfg(test)]
 mod tests;
-
-use std::collections::HashSet;
 
 use okra_ai::chat::Role;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::session::{Attachment, SenderType};
 
 pub(crate) use fence::Fence;
+use numbers::free_numbers;
+pub(crate) use numbers::{bracketed, further_numbers};
 
 use crate::retrieve::Passage;
 use crate::tokens::estimate;
@@ -250,32 +251,6 @@ pub(crate) fn found_text(found: &[(u32, Passage)], budget: usize, fence: &Fence)
     }
     text.push_str(fence.close("passages").trim_end());
     text
-}
-
-/// Numbers for passages that are found after those of `taken`, under the same rule as the first ones.
-pub(crate) fn further_numbers(
-    taken: &[u32],
-    passages: &[Passage],
-    question: &str,
-) -> impl Iterator<Item = u32> {
-    let last = taken.iter().copied().max().unwrap_or_default();
-    free_numbers(passages, question).filter(move |number| *number > last)
-}
-
-/// Numbers from 1 on, without those that the passages or the question name in square brackets themselves, as
-/// footnotes do: a mark of the answer must not be one that it quotes.
-fn free_numbers(passages: &[Passage], question: &str) -> impl Iterator<Item = u32> {
-    let mut taken: HashSet<u32> = HashSet::new();
-    let texts = passages.iter().map(|it| it.found.chunk.text.as_str());
-    for text in texts.chain([question]) {
-        for piece in text.split('[').skip(1) {
-            let number = piece.split_once(']').map(|(number, _)| number.parse());
-            if let Some(Ok(number)) = number {
-                taken.insert(number);
-            }
-        }
-    }
-    (1..).filter(move |number| !taken.contains(number))
 }
 
 /// A passage as the model reads it. Its text cannot close the element that holds it.

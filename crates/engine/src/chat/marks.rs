@@ -2,6 +2,8 @@
 //! `[none]` where no passage holds what was asked for, `[next]` before a question to ask next. A reader sees none of
 //! them: which passages were used is told beside the answer. Pure.
 
+use crate::prompt::bracketed;
+
 /// Takes marks out of an answer that comes in pieces, wherever these are cut.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
@@ -250,16 +252,8 @@ impl Marks {
             "next" if self.proposes => return Bracket::Next,
             _ => {}
         }
-        let numbers = inner.trim_start_matches('^').split([',', ';']);
-        let numbers: Option<Vec<u32>> = numbers
-            .map(|number| {
-                number
-                    .trim()
-                    .parse()
-                    .ok()
-                    .filter(|it| self.numbers.contains(it))
-            })
-            .collect();
+        let given = |numbers: &Vec<u32>| numbers.iter().all(|it| self.numbers.contains(it));
+        let numbers = bracketed(inner).filter(given);
         numbers.map_or(Bracket::Text, Bracket::Cites)
     }
 

@@ -146,6 +146,35 @@ fn numbers_that_passages_name_themselves_are_not_given() {
 }
 
 #[test]
+fn numbers_are_not_given_however_and_wherever_they_are_named() {
+    let check = |passage: Passage, question: &str, first: u32| {
+        let prompt = built(&[passage], &[], &asked(question), 4_000);
+        assert_eq!(prompt.numbers, [first], "{question}");
+    };
+    let text = |text: &str, first| check(passage(text), "?", first);
+    text("As shown [1, 2].", 3);
+    text("As shown [1;2; 3].", 4);
+    text("A footnote[^1].", 2);
+    text("三十日です。【1】【2、3】", 2);
+    text("Both [ 1 ] and [^2,3], 【4]", 5);
+    text("See [1](https://a.example).", 2);
+    text("Not [1 of 3], [1.5], [one] or [1", 1);
+    check(passage("Thirty days."), "What of [1, 2] and 【3】?", 4);
+    let below = passage("Thirty days.");
+    let below = below.with(|chunk| chunk.headings = vec!["Terms [1]".to_owned(), "[2]".to_owned()]);
+    check(below, "?", 3);
+    let pair = passage("Thirty days.");
+    let pair = pair.with(|chunk| chunk.question = Some("What does [1] mean?".to_owned()));
+    check(pair, "?", 2);
+    check(Passage::example("Terms [1]", "Thirty days.", 0.9), "?", 2);
+    let found = [passage("See [3, 4].")];
+    let further: Vec<u32> = further_numbers(&[2], &found, "And 【5】?")
+        .take(2)
+        .collect();
+    assert_eq!(further, [6, 7]);
+}
+
+#[test]
 fn passages_without_room_have_no_number() {
     let passages: Vec<Passage> = (0..9)
         .map(|n| passage(&format!("{n} {}", "fact ".repeat(60))))

@@ -51,6 +51,7 @@ fn marks_leave_the_text_and_are_kept() {
     check("삼십 일입니다 [2].", "삼십 일입니다.", &[2]);
     check("三十日です。【1】", "三十日です。", &[1]);
     check("A footnote.[^2]", "A footnote.", &[2]);
+    check("Three.【1; 2】 [^3, 1]", "Three.", &[1, 2, 3, 1]);
     check("[1] Thirty days.", "Thirty days.", &[1]);
     check(
         "- One [1]\n- Two [2]\n\nEnd",
@@ -71,6 +72,7 @@ fn other_brackets_are_text() {
         "[",
         "[[x]]",
         "[1 of 3]",
+        "[1, 4] and 【1; 9】",
         "- [ ] to do\n- [x] done",
         "Use `list[1]` and ``a ` [2]``",
         "```js\nlet a = b[1];\n```",
