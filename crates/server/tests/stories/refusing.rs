@@ -70,7 +70,7 @@ async fn what_the_knowledge_does_not_answer_is_refused_and_counted(stage: Stage)
             .filter(|it| it["kind"] == kind && it["language"] == language);
         wanted.map(|it| text(&it["question"])).collect()
     };
-    for (language, kept_at_least, refused_at_least) in [("en", 0.6, 0.95), ("ko", 0.45, 0.95)] {
+    for (language, kept_at_least) in [("en", 0.64), ("ko", 0.49)] {
         let own = answerable
             .iter()
             .filter(|it| text(&it["id"]).starts_with(language));
@@ -82,7 +82,9 @@ async fn what_the_knowledge_does_not_answer_is_refused_and_counted(stage: Stage)
             "{language}: {kept:.3} of the answerable kept, {elsewhere:.3} of other subjects and {missing:.3} of its own refused"
         );
         assert!(kept >= kept_at_least, "{language}: {kept}");
-        assert!(elsewhere >= refused_at_least, "{language}: {elsewhere}");
+        assert!(elsewhere >= 0.95, "{language}: {elsewhere}");
+        // Of ten questions, one less than now.
+        assert!(missing >= 0.8, "{language}: {missing}");
     }
     // The model was asked of nothing that was refused, and the overview counts both.
     let overview = app.client.get("/overview").await.expect(200);
