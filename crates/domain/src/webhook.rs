@@ -405,6 +405,23 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_kind_and_no_other() {
+        let page = include_str!("../../../docs/apis.md");
+        let (_, table) = page.split_once("| type | `data` |").expect("the table");
+        let rows = table.trim_start().lines().skip(1);
+        let rows = rows.take_while(|row| row.starts_with('|'));
+        let mut named: Vec<&str> = rows
+            .filter_map(|row| row.split('|').nth(1))
+            .flat_map(|kinds| kinds.split('`').skip(1).step_by(2))
+            .collect();
+        let kinds = EventKind::ALL.iter().map(|kind| kind.as_str());
+        let mut all: Vec<&str> = kinds.chain([TEST_EVENT]).collect();
+        named.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(named, all);
+    }
+
+    #[test]
     fn an_endpoint_is_held_to_the_rules() {
         let now = Timestamp(1);
         let of = |url: &str| EndpointChange {
