@@ -7,6 +7,7 @@
 
 mod blocks;
 mod links;
+mod overlay;
 mod page;
 mod sanitize;
 

@@ -5,12 +5,14 @@ use std::cell::RefCell;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 
+use super::overlay::{CONTENTS, is_overlay};
 use crate::inline::Inline;
 use crate::list::ListText;
 use crate::sink::BlockSink;
 use crate::{BlockKind, ExtractError, table};
 
-/// Puts the blocks of HTML into a sink. `skip_navigation` leaves out `nav`, `footer` and the like.
+/// Puts the blocks of HTML into a sink. `skip_navigation` leaves out `nav`, `footer` and the like, and what lies over the
+/// page.
 pub(super) fn read_into(
     html: &str,
     sink: &mut BlockSink<'_>,
@@ -80,6 +82,8 @@ struct Reader<'s, 'l> {
     inline: Inline,
     /// The element being left out, and how many of the same name are open in it.
     skipped: Option<(String, usize)>,
+    /// Open `article` and `main` elements.
+    contents: usize,
     /// Level of the open heading.
     heading: Option<u8>,
     /// Open `pre` elements.
@@ -100,6 +104,7 @@ impl<'s, 'l> Reader<'s, 'l> {
             skip_navigation,
             inline: Inline::default(),
             skipped: None,
+            contents: 0,
             heading: None,
             preformatted: 0,
             in_title: false,
@@ -154,7 +159,10 @@ impl<'s, 'l> Reader<'s, 'l> {
         }
         let raw = raw_kind(name).is_some() && name != "xmp";
         raw || HIDDEN.contains(&name)
-            || (self.skip_navigation && (NAVIGATION.contains(&name) || has_navigation_role(tag)))
+            || (self.skip_navigation
+                && (NAVIGATION.contains(&name)
+                    || has_navigation_role(tag)
+                    || is_overlay(tag, self.contents > 0)))
     }
 
     fn text(&mut self, text: &str) {
@@ -170,6 +178,9 @@ impl<'s, 'l> Reader<'s, 'l> {
 
     fn open(&mut self, tag: &Tag) {
         let name: &str = &tag.name;
+        if CONTENTS.contains(&name) {
+            self.contents += 1;
+        }
         match name {
             "br" => self.inline.line_break(),
             "a" => {
@@ -230,6 +241,9 @@ impl<'s, 'l> Reader<'s, 'l> {
     }
 
     fn close(&mut self, name: &str) {
+        if CONTENTS.contains(&name) {
+            self.contents = self.contents.saturating_sub(1);
+        }
         match name {
             "a" => self.inline.close_link(),
             name if INLINE.contains(&name) || name == "br" => {}

@@ -1,6 +1,6 @@
 //! Rewrites hostile HTML as plain, balanced, shallow HTML for code that builds a tree and recurses.
 //!
-//! What comes out has no scripts, styles, foreign elements or comments, only a few attributes, every
+//! What comes out has no scripts, styles, foreign elements, comments or what lies over the page, only a few attributes, every
 //! element closed explicitly and none nested deeper than [`MAX_DEPTH`], so the depth of any tree built
 //! from it is bounded whatever came in. Measuring the depth of the original instead was rejected: every
 //! measure short of a full HTML parser can be led astray by raw text, comments and foreign content.
@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 
 use super::blocks::{HIDDEN, raw_kind};
+use super::overlay::{CONTENTS, is_overlay};
 
 /// Deepest nesting of what comes out; start tags below are dropped, their text is kept.
 const MAX_DEPTH: usize = 200;
@@ -66,7 +67,7 @@ impl Writer {
             if let Some(place) = self.open.iter().rposition(|open| open == name) {
                 self.close_down_to(place);
             }
-        } else if name != "title" && (raw_kind(name).is_some() || HIDDEN.contains(&name)) {
+        } else if name != "title" && self.is_skipped(tag) {
             self.skipped = Some((name.to_owned(), 1));
         } else if name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             self.open(tag);
@@ -75,6 +76,14 @@ impl Writer {
             Some(kind) if start => TokenSinkResult::RawData(kind),
             _ => TokenSinkResult::Continue,
         }
+    }
+
+    fn is_skipped(&self, tag: &Tag) -> bool {
+        let name: &str = &tag.name;
+        let contents = |open: &String| CONTENTS.contains(&open.as_str());
+        raw_kind(name).is_some()
+            || HIDDEN.contains(&name)
+            || is_overlay(tag, false) && is_overlay(tag, self.open.iter().any(contents))
     }
 
     fn open(&mut self, tag: &Tag) {

@@ -163,6 +163,80 @@ fn a_page_with_little_main_content_keeps_its_body() {
     assert_eq!(nothing, Err(ExtractError::NoText));
 }
 
+/// The text of a fetched page.
+fn page_text(html: &str) -> String {
+    let page = web_page(
+        html.as_bytes(),
+        "https://okra.example",
+        None,
+        &Limits::default(),
+    );
+    let blocks = page.expect("readable").blocks;
+    let texts: Vec<_> = blocks.into_iter().map(|block| block.text).collect();
+    texts.join("\n")
+}
+
+#[test]
+fn what_lies_over_a_page_is_none_of_it() {
+    let asks = "<h2>We value your privacy</h2><p>We use cookies to measure visits and to show you what you like. \
+                <div>By going on you agree to that.</div></p><button>Accept all</button>";
+    for overlay in [
+        format!("<div id=cookie-banner>{asks}</div>"),
+        format!("<div class='bottom cookie-consent'>{asks}</div>"),
+        format!("<section class=cookieconsent>{asks}</section>"),
+        format!("<aside class=gdpr-banner>{asks}</aside>"),
+        format!("<div id=onetrust-consent-sdk>{asks}</div>"),
+        format!("<div id=CybotCookiebotDialog>{asks}</div>"),
+        format!("<cookie-banner>{asks}</cookie-banner>"),
+        format!("<main><div role=dialog>{asks}</div></main>"),
+        format!("<div role=alertdialog>{asks}</div>"),
+        format!("<section aria-modal=true>{asks}</section>"),
+    ] {
+        let little = format!(
+            "<title>Hours</title><div>Open nine to five</div>{overlay}<div>Closed on Sundays</div>"
+        );
+        assert_eq!(
+            page_text(&little),
+            "Open nine to five\nClosed on Sundays",
+            "{overlay}"
+        );
+        let long = article_page().replace("<article>", &format!("{overlay}<article>"));
+        let text = page_text(&long);
+        assert!(
+            text.contains("within thirty days") && !text.contains("cookies"),
+            "{overlay}: {text}"
+        );
+    }
+    // A page that is nothing else keeps it.
+    let alone = page_text(&format!("<div class=cookie-banner>{asks}</div>"));
+    assert!(alone.contains("We use cookies"), "{alone}");
+}
+
+#[test]
+fn a_page_about_cookies_is_read() {
+    let paragraph: &str = "<p>A cookie banner asks for consent before anything is stored on the visitor's device.</p>";
+    for page in [
+        format!(
+            "<article class=post-cookie-banner><div id=cookie-banner>{paragraph}</div></article>"
+        ),
+        format!("<main><div class=cookie-consent><h2>Cookie consent</h2>{paragraph}</div></main>"),
+        format!("<section id=cookie-consent><h2>Cookie consent</h2>{paragraph}</section>"),
+        format!("<div class=section id=cookie-banner><h2>Cookie banners</h2>{paragraph}</div>"),
+        format!("<div class='page has-cookie-banner'>{paragraph}</div>"),
+        format!("<div class=cookie-policy>{paragraph}</div>"),
+        format!("<div id=cookie-recipes>{paragraph}</div>"),
+    ] {
+        for times in [1, 12] {
+            let body = page.replace(paragraph, &paragraph.repeat(times));
+            let html = format!(
+                "<title>Cookies</title><p>Of what we store.</p>{body}<p>Written in May.</p>"
+            );
+            let kept = page_text(&html).matches("asks for consent").count();
+            assert_eq!(kept, times, "{page}");
+        }
+    }
+}
+
 #[test]
 fn hostile_nesting_is_harmless() {
     for unit in [
