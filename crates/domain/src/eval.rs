@@ -187,6 +187,8 @@ pub struct QuestionResult {
     pub right: bool,
     /// The passage that came first; null where nothing was found.
     pub first: Option<FirstPassage>,
+    /// Why the embedder or the reranker had no part in this, though it should have had one; null where it had.
+    pub warning: Option<String>,
 }
 
 /// A passage that came first.
@@ -242,6 +244,7 @@ impl QuestionResult {
             refused,
             right,
             first: first.map(|(found, similarity)| FirstPassage::of(found, *similarity)),
+            warning: None,
         }
     }
 
@@ -317,6 +320,10 @@ pub struct Scores {
     pub unanswerable: u32,
     /// The share of them that are refused.
     pub refusals_right: Option<f64>,
+    /// Questions of both kinds for which the embedder or the reranker failed, so that it had no part in what was found.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub impaired: u32,
 }
 
 impl Scores {
@@ -344,6 +351,7 @@ impl Scores {
             refused_wrongly: count(wanted.iter().filter(refused).count()),
             unanswerable: count(due.len()),
             refusals_right: share(due.iter().filter(refused).count(), due.len()),
+            impaired: count(results.iter().filter(|it| it.warning.is_some()).count()),
         }
     }
 }

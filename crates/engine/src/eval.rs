@@ -15,6 +15,7 @@ use okra_domain::{Error, EvalRunId, PageRequest};
 use okra_store::knowledge::ItemFilter;
 
 use crate::Engine;
+use crate::retrieve::Found;
 
 /// Questions looked for at the same time: enough to hide a remote embedder's delay, few enough that
 /// visitors hardly notice.
@@ -54,13 +55,16 @@ impl Engine {
 
     async fn try_question(&self, chatbot: &Chatbot, question: Question) -> Result<QuestionResult> {
         let found = self.retrieve(chatbot, &question.question, DEPTH, 0.0);
-        let passages = found.await?.passages;
+        let Found { passages, warning } = found.await?;
         let refused = !passages.iter().any(|passage| passage.answers);
         let found: Vec<_> = passages
             .iter()
             .map(|passage| (passage.found.as_ref(), passage.similarity))
             .collect();
-        Ok(QuestionResult::of(question, &found, refused))
+        Ok(QuestionResult {
+            warning,
+            ..QuestionResult::of(question, &found, refused)
+        })
     }
 
     /// A first set, at most 200 questions: those of the chatbot's Q&A pairs, whose own answer must be

@@ -45,6 +45,13 @@ test('a drafted eval is run, changed and compared', async () => {
   await page.getByRole('button', { name: 'Run' }).click();
   await page.getByText('Nothing changed since the run before.').waitFor();
   await page.getByText('Refused', { exact: true }).waitFor();
+
+  // Nothing answers there, and if something did, it would not be a reranker.
+  const reranker = `/chatbot/${furniture.bot}/reranker`;
+  await stage.api('PUT', reranker, { base_url: 'http://127.0.0.1:11434/v1', model: 'none' });
+  await page.getByRole('button', { name: 'Run' }).click();
+  await page.getByText(/scores are not the chatbot’s own: \d+\. The reranker failed/).waitFor();
+  await stage.api('DELETE', reranker);
   quiet(page);
   await page.context().close();
 }, 60_000);

@@ -143,7 +143,7 @@ export class Stage {
     else if (body) Object.assign(init, { headers: { ...init.headers, 'content-type': 'application/json' }, body: JSON.stringify(body) });
     const response = await fetch(`${this.url}/api/external${path}`, init);
     if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
-    return response.json();
+    return response.status === 204 ? undefined : response.json();
   }
 
   /** A visitor's page, and what its console says. */

@@ -73,6 +73,7 @@ fn results(ranks: &[(Option<u32>, bool)]) -> Vec<QuestionResult> {
         refused: *refused,
         right: rank.is_some(),
         first: None,
+        warning: None,
     };
     ranks.iter().enumerate().map(result).collect()
 }

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use okra_domain::eval::{Change, Question, Scores, parse_questions, parse_set_name};
+use okra_domain::chatbot::Chatbot;
+use okra_domain::eval::{
+    Change, Question, Scores, parse_questions, parse_set_name, write_questions,
+};
 use okra_engine::Engine;
 
 use crate::wire::evals::{ComparedResult, RunBody};
@@ -17,12 +20,16 @@ const BAD_INPUT: u8 = 2;
 const MISSED: u8 = 3;
 
 #[derive(Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["file", "draft"]))]
 pub struct Eval {
     /// The chatbot's id or slug
     chatbot: String,
     /// Questions in JSON, one a line: {"question": "…", "item" | "passage" | "answer": "…"}, or
     /// {"question": "…", "expect": "refusal"}
-    file: PathBuf,
+    file: Option<PathBuf>,
+    /// Print such a file, drafted from the chatbot's Q&A pairs and past questions, and run nothing
+    #[arg(long)]
+    draft: bool,
     /// The name under which questions and runs are kept [default: the file's name without its ending]
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
@@ -58,11 +65,14 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Runs `okra eval`: 0 where all is as asked for, 3 where a score is too low, 2 where the file cannot
-/// be used.
+/// be used, 1 where the embedder or the reranker failed, since the scores are not the chatbot's then.
 pub async fn run(engine: &Engine, eval: Eval) -> Result<ExitCode> {
     let store = engine.store();
     let chatbot = store.find_chatbot_as_operator(&eval.chatbot).await?;
-    let (name, questions) = match read(&eval) {
+    let Some(file) = &eval.file else {
+        return draft(engine, &chatbot).await;
+    };
+    let (name, questions) = match read(file, eval.set.as_deref()) {
         Ok(read) => read,
         Err(error) => {
             eprintln!("okra: {error:#}");
@@ -89,16 +99,29 @@ pub async fn run(engine: &Engine, eval: Eval) -> Result<ExitCode> {
     for problem in &missed {
         eprintln!("okra: {problem}");
     }
+    if let Some(problem) = impaired(&body) {
+        eprintln!("okra: {problem}");
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(match missed.is_empty() {
         true => ExitCode::SUCCESS,
         false => MISSED.into(),
     })
 }
 
+/// Prints a first set.
+async fn draft(engine: &Engine, chatbot: &Chatbot) -> Result<ExitCode> {
+    let questions = engine.draft_eval(chatbot).await?;
+    if questions.is_empty() {
+        anyhow::bail!("there are neither Q&A pairs nor answered questions to draft from");
+    }
+    super::print(&write_questions(&questions)?)
+}
+
 /// The set's name and its questions.
-fn read(eval: &Eval) -> Result<(String, Vec<Question>)> {
-    let shown = eval.file.display();
-    let text = std::fs::read(&eval.file).with_context(|| format!("cannot read {shown}"))?;
+fn read(file: &Path, set: Option<&str>) -> Result<(String, Vec<Question>)> {
+    let shown = file.display();
+    let text = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
     let text = String::from_utf8(text).with_context(|| format!("{shown} is not UTF-8"))?;
     let questions = parse_questions(&text).map_err(|error| {
         let lines = error
@@ -107,7 +130,7 @@ fn read(eval: &Eval) -> Result<(String, Vec<Question>)> {
             .map(|it| format!("\n  {}: {}", it.field, it.problem));
         anyhow::anyhow!("{shown} cannot be used:{}", lines.collect::<String>())
     })?;
-    let name = eval.set.clone().unwrap_or_else(|| stem(&eval.file));
+    let name = set.map_or_else(|| stem(file), str::to_owned);
     Ok((parse_set_name(&name)?, questions))
 }
 
@@ -135,6 +158,18 @@ fn missed(eval: &Eval, scores: &Scores) -> Vec<String> {
         }
     };
     asked.into_iter().filter_map(problem).collect()
+}
+
+/// How many questions were looked for without the embedder or the reranker, and why the first was.
+fn impaired(run: &RunBody) -> Option<String> {
+    let warning = run
+        .results
+        .iter()
+        .find_map(|it| it.result.warning.as_ref())?;
+    let (impaired, all) = (run.summary.scores.impaired, run.results.len());
+    Some(format!(
+        "for {impaired} of {all} questions the scores are not the chatbot's own. {warning}"
+    ))
 }
 
 /// Scores, then a line a question: place, question, and what came first where that was not right.

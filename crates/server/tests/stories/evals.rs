@@ -1,11 +1,13 @@
 //! Evals over HTTP: kept, drafted, run with the retrieval that answers, and compared.
 
+use okra_testkit::provider::{EmbeddingScript, ErrorReply, MockProvider, RerankScript};
 use serde_json::{Value, json};
 
 use crate::support::{Bot, Stage, TestApp, list, text};
 
 stories! {
     a_set_is_run_and_compared_with_the_run_before,
+    a_run_tells_where_its_embedder_or_reranker_failed,
     a_first_set_is_drafted_from_what_is_there,
     sets_are_listed_renamed_and_deleted,
     what_is_no_set_is_refused_by_its_place,
@@ -131,6 +133,63 @@ async fn a_set_is_run_and_compared_with_the_run_before(stage: Stage) {
     assert_eq!(shown["data"]["run"], second);
     let path = path.replace(text(&second["id"]), text(&set["id"]));
     bot.client.get(&path).await.refused(404, "not_found", "");
+}
+
+async fn a_run_tells_where_its_embedder_or_reranker_failed(stage: Stage) {
+    let provider = MockProvider::start().await;
+    let allow = provider.address().to_string();
+    let app = stage.app_with(&[("OKRA_PROVIDER_ALLOW", &allow)]).await;
+    let bot = museum(&app).await;
+    let endpoint =
+        json!({"kind": "endpoint", "base_url": provider.base_url(), "model": "mock-embedding"});
+    let client = &bot.client;
+    let path = bot.path("/embedder");
+    let chosen = client.json("PUT", &path, endpoint.to_string()).await;
+    chosen.expect(200);
+    app.work().await;
+    let questions = json!([
+        {"question": "Where is the rose garden?", "item": "garden.md"},
+        {"question": "Are dogs allowed?", "passage": "only guide dogs"},
+        {"question": "quantum chromodynamics lattice", "expect": "refusal"},
+    ]);
+    let set = make(&bot, questions).await;
+    let told = |run: &Value| {
+        let impaired = run["scores"]["impaired"].clone();
+        let warnings = list(&run["results"]).iter().map(|it| it["warning"].clone());
+        (impaired, warnings.collect::<Vec<_>>())
+    };
+    let whole = run(&bot, &set).await;
+    assert_eq!(told(&whole), (json!(0), vec![Value::Null; 3]));
+
+    let no_key = ErrorReply::new(401, "No such key, says the endpoint.");
+    provider.embed_by_default(EmbeddingScript::Error(no_key));
+    let without = run(&bot, &set).await;
+    let (impaired, warnings) = told(&without);
+    assert_eq!(impaired, 3);
+    assert_eq!(without["scores"]["found_at_1"], 1.0, "by words alone");
+    for warning in &warnings {
+        let warning = text(warning);
+        let expected = ["was not embedded", "says the endpoint"];
+        assert!(expected.iter().all(|it| warning.contains(it)), "{warning}");
+    }
+    // It is kept with the run, in lists too.
+    let path = bot.path("/evals");
+    let listed = client.get(&path).await.expect(200);
+    assert_eq!(listed["data"][0]["latest"]["scores"]["impaired"], 3);
+    let path = format!("{path}/{}", text(&set["id"]));
+    let shown = client.get(&path).await.expect(200);
+    assert_eq!(shown["data"]["run"], without);
+
+    provider.embed_by_default(EmbeddingScript::Vectors);
+    let reranker = json!({"base_url": provider.base_url(), "model": "mock-reranker"});
+    let path = bot.path("/reranker");
+    let chosen = client.json("PUT", &path, reranker.to_string()).await;
+    chosen.expect(200);
+    provider.rerank_by_default(RerankScript::Error(ErrorReply::new(400, "Not today.")));
+    let (impaired, warnings) = told(&run(&bot, &set).await);
+    let warned: Vec<&Value> = warnings.iter().filter(|it| !it.is_null()).collect();
+    assert_eq!(impaired, warned.len(), "{warnings:?}");
+    assert!(text(warned[0]).contains("reranker failed"), "{warned:?}");
 }
 
 async fn a_first_set_is_drafted_from_what_is_there(stage: Stage) {

@@ -3201,6 +3201,8 @@ export interface components {
             refused: boolean;
             /** @description Whether that is as expected: a right passage was found, or a refusal was due and came. */
             right: boolean;
+            /** @description Why the embedder or the reranker had no part in this, though it should have had one; null where it had. */
+            warning?: string | null;
         };
         /** @description A run question by question, compared with the one before. */
         EvalRun: components["schemas"]["EvalRunSummary"] & {
@@ -3255,6 +3257,11 @@ export interface components {
              * @description The share of them with a right passage among the first five.
              */
             found_at_5?: number | null;
+            /**
+             * Format: int32
+             * @description Questions of both kinds for which the embedder or the reranker failed, so that it had no part in what was found.
+             */
+            impaired: number;
             /**
              * Format: double
              * @description The mean of one divided by the right passage's place, zero beyond the first ten.
