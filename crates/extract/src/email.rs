@@ -99,7 +99,7 @@ impl Reader<'_> {
                 return self.message(message, nesting + 1);
             }
             let name = message.subject().unwrap_or(name);
-            return self.named(name, "it lies too deep in other messages");
+            return self.named(name, TOO_DEEP);
         }
         if name.is_empty() {
             // Pictures in the text, signatures and the like.
@@ -110,7 +110,13 @@ impl Reader<'_> {
             return self.named(name, "there are too many of them");
         }
         let bytes = contents(part);
-        match self.read_attachment(name, &bytes, nesting) {
+        let head = &bytes[..bytes.len().min(HEAD_BYTES)];
+        let format = match Format::detect(name, head) {
+            Ok(Format::Email) if nesting >= MAX_NESTING => return self.named(name, TOO_DEEP),
+            Ok(format) => format,
+            Err(unsupported) => return self.unread(name, &unsupported.reason()),
+        };
+        match self.read_attachment(format, &bytes, nesting) {
             Ok(document) => {
                 self.sink.push(heading(nesting + 1), name)?;
                 for block in document.blocks {
@@ -120,21 +126,16 @@ impl Reader<'_> {
             }
             Err(ExtractError::OutOfTime) => Err(ExtractError::OutOfTime),
             // One that can't be read takes nothing from the message.
-            Err(_) => self.named(name, "its text could not be read"),
+            Err(error) => self.unread(name, &error.to_string()),
         }
     }
 
     fn read_attachment(
-        &self,
-        name: &str,
+        &mut self,
+        format: Format,
         bytes: &[u8],
         nesting: usize,
     ) -> Result<Document, ExtractError> {
-        let head = &bytes[..bytes.len().min(HEAD_BYTES)];
-        let format = Format::detect(name, head).map_err(|_| ExtractError::NoText)?;
-        if format == Format::Email && nesting >= MAX_NESTING {
-            return Err(ExtractError::NoText);
-        }
         // What it may hold is what the message has left.
         let mut limits = self.limits.clone();
         limits.max_output_chars = limits.max_output_chars.saturating_sub(self.sink.chars());
@@ -144,9 +145,9 @@ impl Reader<'_> {
         crate::read(bytes, format, &limits, self.ocr)
     }
 
-    /// A message attached as a file.
+    /// A message attached as a file, whose attachments count among all.
     fn forwarded(
-        &self,
+        &mut self,
         bytes: &[u8],
         limits: &Limits,
         nesting: usize,
@@ -159,8 +160,14 @@ impl Reader<'_> {
             ocr: self.ocr,
             attachments: self.attachments,
         };
-        reader.message(&message, nesting)?;
-        Ok(reader.sink.finish())
+        let read = reader.message(&message, nesting);
+        self.attachments = reader.attachments;
+        read.map(|()| reader.sink.finish())
+    }
+
+    /// Names an attachment whose text is not there, with the sentence that says why.
+    fn unread(&mut self, name: &str, why: &str) -> Result<(), ExtractError> {
+        self.named(name, &format!("its text could not be read: {why}"))
     }
 
     fn named(&mut self, name: &str, why: &str) -> Result<(), ExtractError> {
@@ -168,6 +175,9 @@ impl Reader<'_> {
         self.sink.push(BlockKind::Paragraph, &text)
     }
 }
+
+/// Why a message is named only.
+const TOO_DEEP: &str = "it lies too deep in other messages";
 
 /// Bytes of an attachment by which its format is known.
 const HEAD_BYTES: usize = 8 * 1024;

@@ -323,17 +323,22 @@ impl Unsupported {
     }
 }
 
+impl Unsupported {
+    /// What it is, in a sentence.
+    pub fn reason(&self) -> String {
+        let found = &self.found;
+        match &self.extension {
+            Some(extension) => {
+                format!("The file is named .{extension} but its contents are {found}.")
+            }
+            None => format!("This is {found}, which can't be read."),
+        }
+    }
+}
+
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.extension {
-            Some(extension) => write!(
-                f,
-                "The file is named .{extension} but its contents are {}. ",
-                self.found
-            )?,
-            None => write!(f, "This is {}, which can't be read. ", self.found)?,
-        }
-        f.write_str("Files that can be read: ")?;
+        write!(f, "{} Files that can be read: ", self.reason())?;
         for (place, format) in Format::ALL.into_iter().enumerate() {
             let separator = if place == 0 { "" } else { ", " };
             write!(f, "{separator}{}", format.extensions()[0])?;

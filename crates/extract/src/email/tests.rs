@@ -62,7 +62,7 @@ fn pages_and_attachments_are_read() {
             "30 days",
             "prices.csv",
             "Part: Lid; Price: 6.50",
-            "Attachment: film.mp4 (its text could not be read)",
+            "Attachment: film.mp4 (its text could not be read: This is an MP4 video, which can't be read.)",
             "Inner",
             "From: Lee <lee@example.com>",
             "The inner text.",
@@ -98,9 +98,52 @@ fn messages_in_messages_end() {
     });
     let all = texts(&read_text(&mail)).join("\n");
     assert!(
-        all.contains("file 11") && all.contains("could not be read"),
+        all.contains("file 11") && all.contains("inner.eml (it lies too deep in other messages)"),
         "{all}"
     );
+}
+
+/// A message with these files.
+fn with_files(boundary: &str, files: &[(&str, &str)]) -> String {
+    let file = |(name, text): &(&str, &str)| {
+        format!(
+            "--{boundary}\nContent-Type: application/octet-stream\n\
+             Content-Disposition: attachment; filename=\"{name}\"\n\n{text}\n"
+        )
+    };
+    let files: String = files.iter().map(file).collect();
+    format!(
+        "Subject: files\nContent-Type: multipart/mixed; boundary=\"{boundary}\"\n\n{files}--{boundary}--\n"
+    )
+}
+
+#[test]
+fn an_attachment_that_is_not_read_says_why() {
+    let document = read_text(&with_files(
+        "b",
+        &[("prices.csv", "%PDF-1.7"), ("cut.json", "{\"a\": ")],
+    ));
+    let all = texts(&document);
+    let named = "(its text could not be read: The file is named .csv but its contents are a PDF.)";
+    assert!(all[1].ends_with(named), "{all:?}");
+    let cut = "Attachment: cut.json (its text could not be read: The file is damaged: ";
+    assert!(all[2].starts_with(cut), "{all:?}");
+}
+
+#[test]
+fn all_messages_together_have_one_limit_of_attachments() {
+    let inner = with_files("inner", &[("prices.csv", "Part,Price\nLid,6.50"); 30]);
+    let outer = with_files("outer", &[("inner.eml", inner.as_str()); 2]);
+    let document = read_text(&outer);
+    let count = |words: &str| {
+        texts(&document)
+            .iter()
+            .filter(|it| it.contains(words))
+            .count()
+    };
+    // Each of the two messages is one, too.
+    assert_eq!(count("Part: Lid"), MAX_ATTACHMENTS - 2);
+    assert_eq!(count("there are too many of them"), 62 - MAX_ATTACHMENTS);
 }
 
 #[test]
