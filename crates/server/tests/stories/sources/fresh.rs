@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use okra_testkit::website::Page;
+use okra_testkit::provider::MockProvider;
+use okra_testkit::website::{MockSite, Page};
 use serde_json::json;
 
 use super::{Sources, beginning, event, finished, page, sources};
@@ -34,7 +35,17 @@ async fn two_pages(
 }
 
 async fn what_did_not_change_costs_one_small_request(stage: Stage) {
-    let (app, bot, site) = beginning(stage).await;
+    let (site, provider) = (MockSite::start().await, MockProvider::start().await);
+    let (allow, base_url) = (site.address().to_string(), provider.base_url());
+    let settings = [
+        ("OKRA_FETCH_ALLOW", allow.as_str()),
+        ("OKRA_EMBEDDER", "openai"),
+        ("OKRA_EMBEDDING_BASE_URL", base_url.as_str()),
+        ("OKRA_EMBEDDING_MODEL", "mock-embedding"),
+        ("OKRA_EMBEDDING_API_KEY", "sk-embed-1234567890"),
+    ];
+    let app = stage.app_with(&settings).await;
+    let bot = app.bot("Shop").await;
     let sources = sources(&bot);
     let source = two_pages(&app, &sources, &site).await;
     // One page without an ETag, which is known by its bytes; one whose text alone is the same.
@@ -51,8 +62,11 @@ async fn what_did_not_change_costs_one_small_request(stage: Stage) {
         Page::html("<main><p>The  cafe closes at seven.</p></main><!-- 2 -->"),
     );
     site.forget_requests();
+    let embedded = provider.request_count();
+    assert!(embedded > 0, "what is new is embedded");
     sources.sync(&source).await;
     app.work().await;
+    assert_eq!(provider.request_count(), embedded, "and nothing else");
 
     let requests = site.requests();
     assert_eq!(requests.len(), 3, "one request a page: {requests:?}");
