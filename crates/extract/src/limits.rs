@@ -59,3 +59,32 @@ impl Limits {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_names_the_defaults() {
+        let page = include_str!("../../../docs/limits.md");
+        let check = |of: &str, limit: u64, unit: &str| {
+            let digits: Vec<char> = limit.to_string().chars().collect();
+            let groups: Vec<String> = digits.rchunks(3).rev().map(String::from_iter).collect();
+            let row = format!("| {of} | {}{unit} |", groups.join(","));
+            assert!(page.contains(&row), "no row {row:?}");
+        };
+        let limits = Limits::default();
+        check("text", limits.max_output_chars as u64, " characters");
+        check("pages of a PDF", limits.max_pages as u64, "");
+        let packed = "a packed file (docx, odt, epub and so on), unpacked";
+        check(packed, limits.max_unpacked_bytes >> 20, " MiB");
+        let part = "a part of it larger than 4 MiB, unpacked";
+        check(part, limits.max_unpack_ratio, " times its packed size");
+        check("parts of it", limits.max_entries as u64, "");
+        check(
+            "levels of JSON, YAML, XML and RTF",
+            limits.max_depth as u64,
+            "",
+        );
+    }
+}
