@@ -35,15 +35,21 @@ Postgres: initdb, postgres and pg_ctl are looked for on the PATH and where packa
 Debian's `postgresql` is installed if apt-get is there and we are root or may use sudo without a password. A throw-away
 server is then started on a socket in a temporary folder, without a port, and removed in the end.
 
+The quality of retrieval is tested on public sets, where they are there; the run ends with saying so where they are not.
+
 OpenAI's own Python package is run against the server too. It is put with `pip` into a folder below target; where that
 cannot be, the run says so.
 
   --no-postgres              leave the tests on Postgres out, and say so
   OKRA_TEST_POSTGRES_URL     use this server instead; its user must be allowed to create databases
   OKRA_TEST_PYTHON           use this Python, which has the package openai
+  OKRA_RETRIEVAL_SETS        the folder of the public sets; beside the repository, shared/data/retrieval, where it is not set
 ";
 
 const POSTGRES_URL: &str = "OKRA_TEST_POSTGRES_URL";
+
+/// Where `okra_search::eval::sets_folder` looks for the public sets if `OKRA_RETRIEVAL_SETS` is not set.
+const QUALITY_SETS: &str = "../shared/data/retrieval";
 
 /// Runs the steps and prints the closing line; succeeds only if every step did.
 pub fn run(arguments: &[String]) -> Result<ExitCode, String> {
@@ -232,6 +238,12 @@ impl Run {
                 "NOT TESTED ON POSTGRES: --no-postgres was given, so these results hold for SQLite only."
             );
         }
+        if options.everything() && !has_quality_sets() {
+            println!(
+                "NOT TESTED FOR THE QUALITY OF RETRIEVAL: OKRA_RETRIEVAL_SETS is not set and {QUALITY_SETS} is missing, so \
+                 nothing was found in the public sets."
+            );
+        }
         println!("{}", self.tally.closing_line(self.failed_checks()));
         if self.failures.is_empty() {
             ExitCode::SUCCESS
@@ -275,6 +287,12 @@ impl Database {
             _ => postgres::find_or_install().map(Database::Own),
         }
     }
+}
+
+/// Whether the tests of retrieval quality had their sets; without them they pass and test nothing.
+fn has_quality_sets() -> bool {
+    std::env::var_os("OKRA_RETRIEVAL_SETS").is_some()
+        || cargo::workspace_root().join(QUALITY_SETS).is_dir()
 }
 
 /// Installs rustfmt and clippy where rustup left them out, as its minimal profile does.
