@@ -56,7 +56,7 @@ Usage: cargo xtask bench [name…]      all but streams, scale and vectors where
   chat       what a turn costs beyond the model, and turns a second at 32 connections
   streams    the first token at 32 connections, a takeover, and 10,000 open streams, for which the limit of open files
              (`ulimit -n`) has to be at least 20,500. Some two minutes
-  ingest     how long after an upload's answer a file is found
+  ingest     how long after an upload's answer a file is found; the memory that reading a 1,000-page PDF takes
   web        the console's weight and first paint in Chromium; memory of a thousand visitors' open streams
   retrieval  quality of the ranking on the judged sets in OKRA_RETRIEVAL_SETS
   chunks     how much of an answer reaches the model by size of chunks, on chunk_en there

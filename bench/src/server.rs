@@ -21,6 +21,15 @@ const START: Duration = Duration::from_secs(60);
 /// How long reading a document may take before it is given up.
 const READ: Duration = Duration::from_secs(300);
 
+/// What the system tells of a process's memory under this name, in megabytes; nothing of one that has ended.
+fn memory_mb(process: u32, name: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kilobytes = line.strip_prefix(':')?.trim().strip_suffix("kB")?;
+    let kilobytes: f64 = kilobytes.trim().parse().ok()?;
+    Some(kilobytes * 1024.0 / 1e6)
+}
+
 /// A running server. Killed when dropped.
 pub struct Server {
     process: Child,
@@ -90,11 +99,23 @@ impl Server {
 
     /// Resident memory in megabytes (10⁶ bytes), where the system tells.
     pub fn resident_mb(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kilobytes: f64 = kilobytes.context("no VmRSS")?.trim().parse()?;
-        Ok(kilobytes * 1024.0 / 1e6)
+        memory_mb(self.process()?, "VmRSS").context("no VmRSS")
+    }
+
+    /// The most memory that was resident in any process that it has started and that still runs, in megabytes; 0 where
+    /// there is none.
+    pub fn children_peak_mb(&self) -> Result<f64> {
+        let mut peak = 0.0_f64;
+        // A process is its thread's, of which any may have started it.
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.process()?))? {
+            // It may have ended since, and so may the process.
+            let children = std::fs::read_to_string(thread?.path().join("children"));
+            for child in children.unwrap_or_default().split_whitespace() {
+                let child = memory_mb(child.parse()?, "VmHWM");
+                peak = peak.max(child.unwrap_or_default());
+            }
+        }
+        Ok(peak)
     }
 
     /// Its process.
