@@ -75,6 +75,11 @@ mod tests {
         };
         let limits = Limits::default();
         check("text", limits.max_output_chars as u64, " characters");
+        check(
+            "paragraphs, rows and the like",
+            limits.max_blocks as u64,
+            "",
+        );
         check("pages of a PDF", limits.max_pages as u64, "");
         let packed = "a packed file (docx, odt, epub and so on), unpacked";
         check(packed, limits.max_unpacked_bytes >> 20, " MiB");

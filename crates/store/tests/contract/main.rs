@@ -13,6 +13,7 @@ mod duplicate;
 mod embedders;
 mod evals;
 mod events;
+mod finishing;
 mod gaps;
 mod handling;
 mod ingesting;
