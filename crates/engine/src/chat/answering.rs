@@ -341,7 +341,9 @@ impl Running {
 
     fn dont_know(&self) -> String {
         let language = refusal::language(&self.question.text, &self.history);
-        refusal::dont_know(language, self.chatbot.settings.answering.knowledge_only)
+        let settings = &self.chatbot.settings;
+        let offers_person = settings.answering.knowledge_only && settings.is_human_handover_enabled;
+        refusal::dont_know(language, offers_person)
     }
 
     /// What a model's answer ends with. One of nothing but the mark that there is no answer is put in words.

@@ -191,9 +191,11 @@ impl Draft {
             "total": millis(turn.started.elapsed()),
         });
         keep("timings_ms", timings);
+        let has_people = turn.chatbot.settings.is_human_handover_enabled;
+        let offers_person = self.refuses() || self.offers_person;
         if self.calls_person {
             keep("called_person", json!(true));
-        } else if error.is_none() && (self.refuses() || self.offers_person) {
+        } else if error.is_none() && has_people && offers_person {
             keep("offer_person", json!(true));
         }
         if !self.tool_calls.is_empty() {

@@ -17,8 +17,8 @@ pub(super) fn language(question: &str, history: &[Said]) -> Option<&'static str>
     texts.find_map(language_of)
 }
 
-/// The honest answer where nothing was found. Where the chatbot answers from its knowledge alone it offers a person,
-/// since asking in other words is all that is left otherwise.
+/// The honest answer where nothing was found. Where the chatbot answers from its knowledge alone it offers a person, if
+/// there is one, since asking in other words is all that is left otherwise.
 pub(super) fn dont_know(language: Option<&str>, offers_person: bool) -> String {
     let (sorry, person) = match language {
         Some("ko") => (

@@ -11,6 +11,7 @@ stories! {
     a_follow_up_is_written_out_by_the_model_only_where_it_leans,
     a_follow_up_carries_earlier_terms_where_no_model_writes_it_out,
     knowledge_only_refuses_without_asking_the_model,
+    a_person_is_offered_only_where_one_can_be_had,
     the_model_says_that_there_is_no_answer,
     a_pair_is_given_word_for_word_where_that_is_switched_on,
     questions_to_ask_next_come_with_the_answer,
@@ -267,6 +268,33 @@ async fn knowledge_only_refuses_without_asking_the_model(stage: Stage) {
         counted.contains("\"unanswered\":3") && counted.contains("\"answered\":1"),
         "{counted}"
     );
+}
+
+async fn a_person_is_offered_only_where_one_can_be_had(stage: Stage) {
+    let provider = MockProvider::start().await;
+    let app = with(&provider, stage, &[]).await;
+    let bot = shop(&app, json!({"knowledgeOnly": true})).await;
+    let off = json!({"settings": {"isHumanHandoverEnabled": false}});
+    bot.client.patch(&bot.path(""), off).await.expect(200);
+    for (question, words) in [
+        ("What is the capital of Australia?", "I don't know"),
+        ("여자친구랑 헤어졌어요", "찾지 못했습니다"),
+    ] {
+        let message = bot.ask(question).await["message"].clone();
+        let said = text(&message["content"]);
+        assert!(said.contains(words), "{message}");
+        assert!(
+            !said.contains("person") && !said.contains("담당자"),
+            "{message}"
+        );
+        assert_eq!(message["metadata"]["outcome"], "unanswered");
+        assert_eq!(message["metadata"].get("offer_person"), None, "{message}");
+    }
+    provider.reply(Script::text("I don't know. [none]"));
+    let reply = bot.ask("How long does standard delivery take?").await;
+    let metadata = &reply["message"]["metadata"];
+    assert_eq!(metadata["outcome"], "unanswered");
+    assert_eq!(metadata.get("offer_person"), None, "{metadata}");
 }
 
 async fn the_model_says_that_there_is_no_answer(stage: Stage) {
