@@ -405,14 +405,16 @@ pub struct MessageBody {
     /// Its id.
     pub id: Uuid,
     /// How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`, `ended` (`complete`,
-    /// `cancelled`, `failed`, or `interrupted` where the server was killed), `outcome` (see the overview), `sources`
+    /// `cancelled`, `failed`, or `interrupted` where the server was killed), `finish` (only where the model was cut off:
+    /// `length` by the limit of tokens, `content_filter` by its provider), `outcome` (see the overview), `sources`
     /// (the passages that it rests on, each with the `excerpt` that says so), `offer_person` (true where the answer is
-    /// that there is none, or its model called for a person that nobody had asked for), `called_person` (true where the
-    /// visitor had, and the conversation now waits for one), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
-    /// the question leans on earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`,
-    /// `images` (how many came with the question, and how many of them the model was shown), `completion_tokens` (those
-    /// of `tokens_used` that the model wrote), `tokens_estimated` (true where the answer was cut off, and what it took
-    /// is partly an estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
+    /// that there is none, or its model called for a person that nobody had asked for, and the chatbot hands over to
+    /// people), `called_person` (true where the visitor had asked for one, and the conversation now waits for one),
+    /// `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
+    /// earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came
+    /// with the question, and how many of them the model was shown), `completion_tokens` (those of `tokens_used` that
+    /// the model wrote), `tokens_estimated` (true where a call of the model's was cut off, and what it took is partly an
+    /// estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
     pub metadata: Map<String, Value>,
     /// Always false: kept for clients of the contract.
     pub migrated_data: bool,

@@ -32,7 +32,7 @@ use crate::wait_until;
 use dialect::Dialect;
 pub use embeddings::embedding;
 pub use obey::NOTHING_TO_OBEY;
-pub use script::{EmbeddingScript, ErrorReply, RerankScript, Script};
+pub use script::{CutOff, EmbeddingScript, ErrorReply, RerankScript, Script};
 
 /// How many of the latest requests are kept, so that a benchmark doesn't fill the memory.
 const KEPT_REQUESTS: usize = 1_000;

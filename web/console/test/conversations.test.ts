@@ -139,8 +139,9 @@ test('how an answer came about is read, and what is malformed is left out', () =
   expect(facts.timings).toEqual({ retrieval: 2.5, first_text: undefined, total: undefined });
   expect(facts.sources).toHaveLength(1);
   expect(factsOf(message('m', 1, { metadata: { ended: 'interrupted', error: 'The server stopped.' } }))).toMatchObject({ ended: 'interrupted', error: 'The server stopped.' });
-  const empty = factsOf(message('m', 1, { metadata: { answered_by: 'magic', timings_ms: null, sources: 'none', feedback: { rating: 'sideways' }, mail: { state: 'lost', to: 'kim@example.com' } } }));
-  expect(empty).toMatchObject({ answeredBy: undefined, sources: [], feedback: undefined, mail: undefined });
+  expect(factsOf(message('m', 1, { metadata: { ended: 'complete', finish: 'length' } })).finish).toBe('length');
+  const empty = factsOf(message('m', 1, { metadata: { answered_by: 'magic', finish: 'tired', timings_ms: null, sources: 'none', feedback: { rating: 'sideways' }, mail: { state: 'lost', to: 'kim@example.com' } } }));
+  expect(empty).toMatchObject({ answeredBy: undefined, finish: undefined, sources: [], feedback: undefined, mail: undefined });
 });
 
 test('a visitor is called by the best that is known', () => {

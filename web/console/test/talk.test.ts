@@ -12,7 +12,7 @@ const DONE = event('done', {
   content: 'Rinse it.',
   model: 'gpt-4o-mini',
   tokens_used: 42,
-  metadata: { answered_by: 'model', looked_up: 'How is the lid cleaned?', sources: [{ knowledge_id: 'k1', chunk: 1, excerpt: 'Rinse it.' }], timings_ms: { retrieval: 2, first_text: 300, total: 900 } },
+  metadata: { answered_by: 'model', finish: 'length', looked_up: 'How is the lid cleaned?', sources: [{ knowledge_id: 'k1', chunk: 1, excerpt: 'Rinse it.' }], timings_ms: { retrieval: 2, first_text: 300, total: 900 } },
 });
 
 /** A server that answers each question with the next of `answers`, and keeps what it was asked. */
@@ -51,7 +51,7 @@ test('an answer comes with its passages and how it came about', async () => {
     state: 'complete',
     passages: [PASSAGE, OTHER],
     used: [{ ...PASSAGE, excerpt: 'Rinse it.' }],
-    facts: { lookedUp: 'How is the lid cleaned?', by: 'model', model: 'gpt-4o-mini', tokens: 42, timings: { retrieval: 2, first_text: 300, total: 900 } },
+    facts: { lookedUp: 'How is the lid cleaned?', by: 'model', finish: 'length', model: 'gpt-4o-mini', tokens: 42, timings: { retrieval: 2, first_text: 300, total: 900 } },
   });
   await talk.ask('And the lid?');
   expect(asked[0]).toEqual({ platform: 'playground', messages: [{ role: 'user', content: 'How do I clean it?' }] });

@@ -291,8 +291,13 @@ impl Running {
                     self.say(text, draft).await;
                 }
                 ChatDelta::ToolCall(call) => calls.push(call),
-                ChatDelta::Done { usage, model, .. } => {
+                ChatDelta::Done {
+                    usage,
+                    model,
+                    finish,
+                } => {
                     draft.count(usage);
+                    draft.finish = Some(finish);
                     draft.model = model.map(storable).or(draft.model.take());
                     return Ok(calls);
                 }

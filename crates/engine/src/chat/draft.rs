@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use okra_ai::chat::Usage;
+use okra_ai::chat::{Finish, Usage};
 use okra_domain::Error;
 use okra_domain::ErrorKind;
 use okra_domain::session::{CitedSource, Message, Outcome};
@@ -48,6 +48,8 @@ pub(super) struct Draft {
     pub(super) tokens: i64,
     /// Those of them that the model wrote.
     pub(super) written: i64,
+    /// Why the model's last words ended.
+    pub(super) finish: Option<Finish>,
     /// The model's call that is under way.
     underway: Option<Underway>,
     /// Whether some of the tokens are our estimate.
@@ -72,6 +74,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Notes that the model is asked, with so many tokens by our estimate.
     pub(super) fn ask(&mut self, sent: usize) {
+        self.finish = None;
         self.underway = Some(Underway {
             sent,
             from: self.text.len(),
@@ -213,6 +216,9 @@ impl Draft {
         if !proposed.is_empty() {
             keep("suggestions", json!(proposed));
         }
+        if let Some(word) = self.finish.and_then(cut_off) {
+            keep("finish", json!(word));
+        }
         if self.tokens > 0 {
             keep("completion_tokens", json!(self.written));
         }
@@ -258,6 +264,15 @@ impl Draft {
         hosts.sort_unstable();
         hosts.dedup();
         hosts
+    }
+}
+
+/// The word for an end that the model did not come to by itself.
+fn cut_off(finish: Finish) -> Option<&'static str> {
+    match finish {
+        Finish::Length => Some("length"),
+        Finish::Blocked => Some("content_filter"),
+        Finish::Stop | Finish::ToolCalls | Finish::Other => None,
     }
 }
 

@@ -32,7 +32,8 @@ const PLATFORM: &str = "api";
 ///
 /// OpenAI's call: `model` is the chatbot's slug. The last message of role `user` is answered, those
 /// before it are the history. With `stream` the answer comes as `chat.completion.chunk` events. The
-/// passages that it was given stand under `sources`, the conversation under `session_id`.
+/// passages that it rests on stand under `sources` (in a stream, of the chunk with the `finish_reason`), the
+/// conversation under `session_id` (of the first chunk).
 #[utoipa::path(post, path = "/v1/chat/completions", operation_id = "createChatCompletion",
     tag = "OpenAI", request_body = CompletionInput,
     responses((status = 200, content((Completion = "application/json"), (String = "text/event-stream"))),

@@ -2,19 +2,25 @@
 
 mod official;
 
+use axum::body::Body;
+use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::ImageFormat;
-use okra_testkit::provider::Script;
+use okra_testkit::provider::{CutOff, Script};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Bot, Client, Stage, TestApp, change, keys_of, list, picture, sorted, text, with_model,
+    Answer, Bot, Client, OUR_KEY, Reader, Stage, TestApp, change, keys_of, list, messages_when,
+    picture, sorted, text, with_model,
 };
 
 stories! {
     an_answer_has_openais_form_and_its_sources,
     a_stream_is_chunks_that_end_with_done,
+    a_stream_names_the_sources_that_were_used,
+    an_answer_that_was_cut_off_says_so,
+    who_leaves_a_stream_stops_the_answer,
     a_failure_before_the_first_word_is_a_status_and_after_it_an_event,
     the_clients_messages_are_the_history,
     a_user_has_one_conversation,
@@ -128,7 +134,6 @@ async fn a_stream_is_chunks_that_end_with_done(stage: Stage) {
         }
         let first = &chunks[0];
         assert_eq!(first["choices"][0]["delta"]["role"], "assistant");
-        assert_eq!(first["sources"][0]["title"], "Care");
         let stored = bot.messages(&first["session_id"]).await;
         assert_eq!(stored[1]["content"], answer);
         let ended: Vec<&Value> = chunks
@@ -136,6 +141,10 @@ async fn a_stream_is_chunks_that_end_with_done(stage: Stage) {
             .filter(|chunk| chunk["choices"][0]["finish_reason"] == "stop")
             .collect();
         assert_eq!(ended.len(), 1);
+        // In another language than the passage, and without a mark: it rests on none that can be told.
+        assert_eq!(ended[0]["sources"], json!([]));
+        let with_sources = chunks.iter().filter(|it| it.get("sources").is_some());
+        assert_eq!(with_sources.count(), 1, "{chunks:?}");
         let last = chunks.last().expect("chunks");
         match with_usage {
             true => {
@@ -147,6 +156,73 @@ async fn a_stream_is_chunks_that_end_with_done(stage: Stage) {
             false => assert_eq!(last["choices"][0]["finish_reason"], "stop"),
         }
     }
+}
+
+async fn a_stream_names_the_sources_that_were_used(stage: Stage) {
+    let (provider, app, _, bot) = with_model(stage, &[]).await;
+    bot.add(json!({"type": "text", "title": "Drying", "content": "Dry the teapot with a cloth."}))
+        .await;
+    app.work().await;
+    let question = "How is a teapot rinsed and dried?";
+    assert_eq!(bot.query(question).await.len(), 2, "both are given");
+    let mut streamed = asks(question);
+    streamed["stream"] = json!(true);
+    for (answer, used) in [
+        ("Rinse the teapot with cold water.", json!(["Care"])),
+        ("I don't know. [none]", json!([])),
+    ] {
+        provider.reply_by_default(Script::text(answer));
+        let whole = complete(&app.client, asks(question)).await.expect(200);
+        let chunks = chunks(&data(&complete(&app.client, streamed.clone()).await));
+        let last = chunks.last().expect("chunks");
+        for told in [&whole, last] {
+            let titles = list(&told["sources"]).iter().map(|it| it["title"].clone());
+            assert_eq!(titles.collect::<Value>(), used, "{told}");
+        }
+        assert_eq!(last["sources"], whole["sources"]);
+    }
+}
+
+async fn an_answer_that_was_cut_off_says_so(stage: Stage) {
+    let (provider, app, _, _) = with_model(stage, &[]).await;
+    let mut streamed = asks("How do I rinse a teapot?");
+    streamed["stream"] = json!(true);
+    for (by, reason) in [
+        (CutOff::Length, "length"),
+        (CutOff::Filter, "content_filter"),
+    ] {
+        provider.reply_by_default(Script::CutOff {
+            text: "With cold".to_owned(),
+            by,
+        });
+        let whole = complete(&app.client, asks("How do I rinse a teapot?")).await;
+        assert_eq!(whole.expect(200)["choices"][0]["finish_reason"], reason);
+        let chunks = chunks(&data(&complete(&app.client, streamed.clone()).await));
+        let reasons = chunks.iter().map(|it| &it["choices"][0]["finish_reason"]);
+        let reasons: Vec<&Value> = reasons.filter(|it| !it.is_null()).collect();
+        assert_eq!(reasons, [reason], "{chunks:?}");
+    }
+}
+
+async fn who_leaves_a_stream_stops_the_answer(stage: Stage) {
+    let (provider, app, _, bot) = with_model(stage, &[]).await;
+    provider.reply(Script::HangAfter {
+        text: "With cold".to_owned(),
+    });
+    let mut body = asks("How do I rinse a teapot?");
+    body["stream"] = json!(true);
+    let request = Request::post("/v1/chat/completions")
+        .header("x-api-key", OUR_KEY)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()));
+    let mut reader = Reader::open(&app.client, request.expect("a proper request")).await;
+    reader.until("With cold").await;
+    drop(reader);
+    let session = sessions(&bot).await[0]["id"].clone();
+    let messages = messages_when(&bot, &session, 2).await;
+    assert_eq!(messages[1]["content"], "With cold");
+    assert_eq!(messages[1]["metadata"]["ended"], "cancelled");
+    provider.wait_for_disconnects(1).await;
 }
 
 async fn a_failure_before_the_first_word_is_a_status_and_after_it_an_event(stage: Stage) {
@@ -256,6 +332,7 @@ async fn where_a_person_has_the_conversation_nothing_is_said(stage: Stage) {
     assert_eq!(*done, "data: [DONE]");
     let last: Value = serde_json::from_str(last.trim_start_matches("data: ")).expect("JSON");
     assert_eq!(last["is_human_mode"], true);
+    assert_eq!(last["sources"], json!([]));
     assert_eq!(last["choices"][0]["finish_reason"], "stop");
     // Three questions, and the one answer from before.
     assert_eq!(bot.messages(&first["session_id"]).await.len(), 4);
@@ -405,7 +482,7 @@ async fn errors_have_openais_form(stage: Stage) {
             Value::Null,
         );
     }
-    let bearer = format!("Bearer {}", crate::support::OUR_KEY);
+    let bearer = format!("Bearer {OUR_KEY}");
     let bearer = app.nobody().with("authorization", &bearer);
     complete(&bearer, asks("Hello?")).await.expect(200);
 

@@ -1,4 +1,6 @@
-//! What a turn rests on, what it refuses, and what it may take.
+//! What a turn rests on, what it refuses, and what it may take; [`endings`] is how what a model wrote ends.
+
+mod endings;
 
 use okra_testkit::provider::{MockProvider, RecordedRequest, Script};
 use serde_json::{Value, json};

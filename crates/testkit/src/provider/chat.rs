@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::dialect::{Call, Dialect, Said, words};
 use super::obey::obey;
-use super::{Script, Watch, hang};
+use super::{CutOff, Script, Watch, hang};
 
 /// A request for an answer, as far as its address and body tell.
 pub(super) struct Asked<'a> {
@@ -117,6 +117,10 @@ fn steps(script: Script, asked: &Asked<'_>) -> Vec<Step> {
             Answer { calls, ..answer }.whole(&deed.text, 3)
         }
         Script::Text { text, deltas } => answer.whole(&text, deltas),
+        Script::CutOff { text, by } => {
+            let cut_off = Some(by);
+            Answer { cut_off, ..answer }.whole(&text, 1)
+        }
         Script::Empty => answer.whole("", 0),
         Script::Calls { text, calls } => Answer { calls, ..answer }.whole(&text, 1),
         Script::HangAfter { text } => {
@@ -175,6 +179,7 @@ fn steps(script: Script, asked: &Asked<'_>) -> Vec<Step> {
 struct Answer<'a> {
     asked: &'a Asked<'a>,
     calls: Vec<Call>,
+    cut_off: Option<CutOff>,
     include_usage: bool,
     input_tokens: usize,
 }
@@ -185,6 +190,7 @@ impl<'a> Answer<'a> {
         Self {
             asked,
             calls: Vec::new(),
+            cut_off: None,
             include_usage: asked.request["stream_options"]["include_usage"] == true,
             input_tokens: conversation.iter().map(|(_, text)| words(text)).sum(),
         }
@@ -194,6 +200,7 @@ impl<'a> Answer<'a> {
         Said {
             text,
             calls: &self.calls,
+            cut_off: self.cut_off,
             model: self.asked.model,
             input_tokens: self.input_tokens,
         }

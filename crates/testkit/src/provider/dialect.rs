@@ -3,6 +3,8 @@
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
+use super::CutOff;
+
 /// The API that an answer is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -19,6 +21,7 @@ pub(super) type Call = (String, String);
 pub(super) struct Said<'a> {
     pub text: &'a str,
     pub calls: &'a [Call],
+    pub cut_off: Option<CutOff>,
     pub model: &'a str,
     pub input_tokens: usize,
 }
@@ -214,12 +217,18 @@ impl Dialect {
     }
 
     fn reason(self, said: &Said<'_>) -> &'static str {
-        match (self, said.calls.is_empty()) {
-            (Self::OpenAi, true) => "stop",
-            (Self::OpenAi, false) => "tool_calls",
-            (Self::Anthropic, true) => "end_turn",
-            (Self::Anthropic, false) => "tool_use",
-            (Self::Gemini, _) => "STOP",
+        match (self, said.cut_off, said.calls.is_empty()) {
+            (Self::OpenAi, Some(CutOff::Length), _) => "length",
+            (Self::OpenAi, Some(CutOff::Filter), _) => "content_filter",
+            (Self::OpenAi, None, true) => "stop",
+            (Self::OpenAi, None, false) => "tool_calls",
+            (Self::Anthropic, Some(CutOff::Length), _) => "max_tokens",
+            (Self::Anthropic, Some(CutOff::Filter), _) => "refusal",
+            (Self::Anthropic, None, true) => "end_turn",
+            (Self::Anthropic, None, false) => "tool_use",
+            (Self::Gemini, Some(CutOff::Length), _) => "MAX_TOKENS",
+            (Self::Gemini, Some(CutOff::Filter), _) => "SAFETY",
+            (Self::Gemini, None, _) => "STOP",
         }
     }
 

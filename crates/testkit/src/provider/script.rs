@@ -26,6 +26,13 @@ pub enum Script {
         /// In how many pieces.
         deltas: usize,
     },
+    /// Says `text`, and is cut off there.
+    CutOff {
+        /// What to say before.
+        text: String,
+        /// By what.
+        by: CutOff,
+    },
     /// Says `text`, then calls tools: their names, and the arguments as they are written, be they
     /// JSON or not.
     Calls {
@@ -86,6 +93,15 @@ pub enum Script {
         /// The body.
         pieces: Vec<Vec<u8>>,
     },
+}
+
+/// What cuts an answer off that ends properly otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutOff {
+    /// The limit of tokens.
+    Length,
+    /// The provider's filter.
+    Filter,
 }
 
 /// What to answer to an embeddings request.

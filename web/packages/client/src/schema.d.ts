@@ -2237,7 +2237,8 @@ export interface paths {
          * Chat completions
          * @description OpenAI's call: `model` is the chatbot's slug. The last message of role `user` is answered, those
          *     before it are the history. With `stream` the answer comes as `chat.completion.chunk` events. The
-         *     passages that it was given stand under `sources`, the conversation under `session_id`.
+         *     passages that it rests on stand under `sources` (in a stream, of the chunk with the `finish_reason`), the
+         *     conversation under `session_id` (of the first chunk).
          */
         post: operations["createChatCompletion"];
         delete?: never;
@@ -2783,7 +2784,7 @@ export interface components {
         };
         /** @description The answer. */
         CompletionChoice: {
-            /** @description `stop`. */
+            /** @description `stop`; `length` where the limit of tokens cut the answer off, `content_filter` where the model's provider did. */
             finish_reason: string;
             /** Format: int32 */
             index: number;
@@ -3968,14 +3969,16 @@ export interface components {
                 id: string;
                 /**
                  * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`, `ended` (`complete`,
-                 *     `cancelled`, `failed`, or `interrupted` where the server was killed), `outcome` (see the overview), `sources`
+                 *     `cancelled`, `failed`, or `interrupted` where the server was killed), `finish` (only where the model was cut off:
+                 *     `length` by the limit of tokens, `content_filter` by its provider), `outcome` (see the overview), `sources`
                  *     (the passages that it rests on, each with the `excerpt` that says so), `offer_person` (true where the answer is
-                 *     that there is none, or its model called for a person that nobody had asked for), `called_person` (true where the
-                 *     visitor had, and the conversation now waits for one), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
-                 *     the question leans on earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`,
-                 *     `images` (how many came with the question, and how many of them the model was shown), `completion_tokens` (those
-                 *     of `tokens_used` that the model wrote), `tokens_estimated` (true where the answer was cut off, and what it took
-                 *     is partly an estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
+                 *     that there is none, or its model called for a person that nobody had asked for, and the chatbot hands over to
+                 *     people), `called_person` (true where the visitor had asked for one, and the conversation now waits for one),
+                 *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
+                 *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came
+                 *     with the question, and how many of them the model was shown), `completion_tokens` (those of `tokens_used` that
+                 *     the model wrote), `tokens_estimated` (true where a call of the model's was cut off, and what it took is partly an
+                 *     estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
                  */
                 metadata: {
                     [key: string]: unknown;
@@ -4257,14 +4260,16 @@ export interface components {
             id: string;
             /**
              * @description How it came about: `answered_by` (`model`, `qna`, `passage`, `nothing`), `model_used`, `ended` (`complete`,
-             *     `cancelled`, `failed`, or `interrupted` where the server was killed), `outcome` (see the overview), `sources`
+             *     `cancelled`, `failed`, or `interrupted` where the server was killed), `finish` (only where the model was cut off:
+             *     `length` by the limit of tokens, `content_filter` by its provider), `outcome` (see the overview), `sources`
              *     (the passages that it rests on, each with the `excerpt` that says so), `offer_person` (true where the answer is
-             *     that there is none, or its model called for a person that nobody had asked for), `called_person` (true where the
-             *     visitor had, and the conversation now waits for one), `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where
-             *     the question leans on earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`,
-             *     `images` (how many came with the question, and how many of them the model was shown), `completion_tokens` (those
-             *     of `tokens_used` that the model wrote), `tokens_estimated` (true where the answer was cut off, and what it took
-             *     is partly an estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
+             *     that there is none, or its model called for a person that nobody had asked for, and the chatbot hands over to
+             *     people), `called_person` (true where the visitor had asked for one, and the conversation now waits for one),
+             *     `suggestions` (what the visitor may ask next), `looked_up` (what was searched for, where the question leans on
+             *     earlier ones), `link_hosts` (hosts that the Q&A pairs it rests on link to), `timings_ms`, `images` (how many came
+             *     with the question, and how many of them the model was shown), `completion_tokens` (those of `tokens_used` that
+             *     the model wrote), `tokens_estimated` (true where a call of the model's was cut off, and what it took is partly an
+             *     estimate), and `feedback` where the visitor gave one. Of an agent's: `agent` (`id`, `name`).
              */
             metadata: {
                 [key: string]: unknown;

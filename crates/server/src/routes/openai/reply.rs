@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use super::stream::Head;
 
+/// Why an answer ended that nothing cut off.
+pub const STOP: &str = "stop";
+
 /// A whole answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Completion {
@@ -41,7 +44,7 @@ pub struct Choice {
     message: AnswerMessage,
     #[schema(value_type = Option<Object>)]
     logprobs: Option<()>,
-    /// `stop`.
+    /// `stop`; `length` where the limit of tokens cut the answer off, `content_filter` where the model's provider did.
     finish_reason: &'static str,
 }
 
@@ -81,6 +84,16 @@ impl Usage {
     }
 }
 
+/// Why a stored answer ended.
+pub fn finish_reason(message: &Message) -> &'static str {
+    let finish = message.metadata.get("finish");
+    match finish.and_then(serde_json::Value::as_str) {
+        Some("length") => "length",
+        Some("content_filter") => "content_filter",
+        _ => STOP,
+    }
+}
+
 impl Completion {
     /// An answer with the passages that it rests on; `None` where a person has the conversation.
     pub fn new(head: Head, answered: Option<(Message, Vec<CitedSource>)>) -> Self {
@@ -95,13 +108,13 @@ impl Completion {
             is_human_mode: message.is_none(),
             choices: vec![Choice {
                 index: 0,
+                finish_reason: message.as_ref().map_or(STOP, finish_reason),
                 message: AnswerMessage {
                     role: "assistant",
                     content: message.map(|message| message.content).unwrap_or_default(),
                     refusal: None,
                 },
                 logprobs: None,
-                finish_reason: "stop",
             }],
             sources: sources.unwrap_or_default(),
             session_id,

@@ -12,11 +12,11 @@ use futures_util::stream::{self, Stream};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::session::CitedSource;
 use okra_domain::{SessionId, Timestamp};
-use okra_engine::chat::{Turn, TurnEvent};
+use okra_engine::chat::{Turn, TurnEvent, used_sources};
 use serde::Serialize;
 
 use super::error::{OpenAiError, OpenAiResult};
-use super::reply::{Usage, seconds};
+use super::reply::{STOP, Usage, finish_reason, seconds};
 use crate::routes::chat::KEEP_ALIVE;
 
 /// How an answer is streamed.
@@ -90,15 +90,17 @@ struct Telling {
     turn: Turn,
     head: Head,
     options: Options,
+    /// The passages that the answer was given until now.
+    given: Vec<CitedSource>,
     queued: VecDeque<Event>,
 }
 
 /// Answers with the stream, or with the failure that came before the first word.
 pub async fn respond(mut turn: Turn, head: Head, options: Options) -> OpenAiResult<Response> {
-    let mut sources = Vec::new();
+    let mut given = Vec::new();
     let first = loop {
         match turn.next().await {
-            Some(TurnEvent::Sources(given)) => sources = given,
+            Some(TurnEvent::Sources(sources)) => given = sources,
             Some(TurnEvent::ToolCall(_) | TurnEvent::ToolResult(_)) => {}
             Some(TurnEvent::Failed(error)) => return Err(OpenAiError::after_asking(*error)),
             first => break first,
@@ -108,9 +110,10 @@ pub async fn respond(mut turn: Turn, head: Head, options: Options) -> OpenAiResu
         turn,
         head,
         options,
+        given,
         queued: VecDeque::new(),
     };
-    telling.begin(&sources);
+    telling.begin();
     if let Some(first) = first {
         telling.tell(first);
     }
@@ -133,20 +136,18 @@ impl Telling {
 
     fn tell(&mut self, happened: TurnEvent) {
         match happened {
-            // The first chunk has those that came before any text. Tools are the chatbot's own, and none of the
-            // client's: it could not answer their calls.
-            TurnEvent::Sources(_) | TurnEvent::ToolCall(_) | TurnEvent::ToolResult(_) => {}
+            TurnEvent::Sources(given) => self.given = given,
+            // Tools are the chatbot's own, and none of the client's: it could not answer their calls.
+            TurnEvent::ToolCall(_) | TurnEvent::ToolResult(_) => {}
             TurnEvent::Delta(content) => {
                 let content = Some(content.as_str());
                 let role = None;
-                self.chunk(&[Choice::of(Delta { role, content })]);
+                let said = event(&self.plain(&[Choice::of(Delta { role, content })]));
+                self.queued.push_back(said);
             }
             TurnEvent::Done(message) => {
-                let finish_reason = Some("stop");
-                self.chunk(&[Choice {
-                    finish_reason,
-                    ..Choice::of(Delta::default())
-                }]);
+                let sources = used_sources(&message, &self.given);
+                self.end(finish_reason(&message), &sources, None);
                 if self.options.usage {
                     let usage = Some(Some(Usage::of(&message)));
                     let last = Chunk {
@@ -159,15 +160,7 @@ impl Telling {
             }
             // Nothing is said: an empty answer that says why.
             TurnEvent::HandedOver => {
-                let choices = [Choice {
-                    finish_reason: Some("stop"),
-                    ..Choice::of(Delta::default())
-                }];
-                let last = event(&Chunk {
-                    is_human_mode: Some(true),
-                    ..self.plain(&choices)
-                });
-                self.queued.push_back(last);
+                self.end(STOP, &[], Some(true));
                 self.queued.push_back(Event::default().data("[DONE]"));
             }
             TurnEvent::Failed(error) => {
@@ -177,22 +170,29 @@ impl Telling {
         }
     }
 
-    fn begin(&mut self, sources: &[CitedSource]) {
+    fn begin(&mut self) {
         let choices = [Choice::of(Delta {
             role: Some("assistant"),
             content: Some(""),
         })];
         let first = event(&Chunk {
-            sources: Some(sources),
             session_id: Some(self.head.session),
             ..self.plain(&choices)
         });
         self.queued.push_back(first);
     }
 
-    fn chunk(&mut self, choices: &[Choice]) {
-        let told = event(&self.plain(choices));
-        self.queued.push_back(told);
+    fn end(&mut self, reason: &'static str, sources: &[CitedSource], is_human_mode: Option<bool>) {
+        let choices = [Choice {
+            finish_reason: Some(reason),
+            ..Choice::of(Delta::default())
+        }];
+        let last = event(&Chunk {
+            sources: Some(sources),
+            is_human_mode,
+            ..self.plain(&choices)
+        });
+        self.queued.push_back(last);
     }
 
     fn plain<'a>(&'a self, choices: &'a [Choice<'a>]) -> Chunk<'a> {

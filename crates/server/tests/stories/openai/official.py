@@ -42,9 +42,9 @@ assert again.session_id == whole.session_id
 chunks = list(ask("How do I rinse a teapot?", stream=True, stream_options={"include_usage": True}))
 assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == ANSWER
 assert chunks[0].choices[0].delta.role == "assistant"
-assert chunks[0].sources[0]["title"] == "Care"
 assert chunks[0].session_id != whole.session_id
 assert chunks[-2].choices[0].finish_reason == "stop"
+assert chunks[-2].sources[0]["title"] == "Care"
 assert chunks[-1].usage.total_tokens > 0
 
 with open(picture, "rb") as file:

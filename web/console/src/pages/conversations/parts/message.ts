@@ -16,6 +16,8 @@ export interface Cited {
 export interface Facts {
   answeredBy: 'model' | 'qna' | 'passage' | 'nothing' | undefined;
   ended: 'complete' | 'cancelled' | 'failed' | 'interrupted' | undefined;
+  /** What cut the model off. */
+  finish: 'length' | 'content_filter' | undefined;
   outcome: 'answered' | 'unanswered' | 'failed' | undefined;
   error: string | undefined;
   sources: readonly Cited[];
@@ -39,6 +41,7 @@ export function factsOf({ metadata }: Message): Facts {
   return {
     answeredBy: one('answered_by', ['model', 'qna', 'passage', 'nothing']),
     ended: one('ended', ['complete', 'cancelled', 'failed', 'interrupted']),
+    finish: one('finish', ['length', 'content_filter']),
     outcome: one('outcome', ['answered', 'unanswered', 'failed']),
     error: typeof error === 'string' ? error : undefined,
     sources: Array.isArray(sources) ? (sources as Cited[]) : [],

@@ -23,6 +23,8 @@ export interface Facts {
   /** What was searched for in place of the question, which leans on earlier ones. */
   lookedUp?: string;
   by?: AnsweredBy;
+  /** What cut the model off. */
+  finish?: 'length' | 'content_filter';
   model?: string;
   tokens?: number;
   timings?: Timings;
@@ -152,10 +154,11 @@ function usedOf({ metadata }: Message, given: readonly Passage[]): Passage[] {
 }
 
 function factsOf({ model, tokens_used, metadata }: Message): Facts {
-  const { answered_by, timings_ms, looked_up } = metadata as { answered_by?: AnsweredBy | null; timings_ms?: Timings; looked_up?: string };
+  const { answered_by, finish, timings_ms, looked_up } = metadata as { answered_by?: AnsweredBy | null; finish?: Facts['finish']; timings_ms?: Timings; looked_up?: string };
   return {
     tokens: tokens_used,
     ...(answered_by ? { by: answered_by } : {}),
+    ...(finish ? { finish } : {}),
     ...(model ? { model } : {}),
     ...(looked_up ? { lookedUp: looked_up } : {}),
     ...(timings_ms ? { timings: timings_ms } : {}),
