@@ -45,14 +45,15 @@ struct Asking {
 
 /// The route of the protocol.
 pub fn router(app: &App) -> Router<App> {
+    // Not with the engine's token of stopping: that would cut off the answers for which a stop waits, and nothing here
+    // goes on for ever.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
         // No page can lead a browser here by a name of its own: a request needs a key, or a cookie and
         // an origin of Okra's.
         .disable_allowed_hosts()
-        .with_max_request_body_bytes(app.config.max_json_bytes)
-        .with_cancellation_token(app.engine.stopping());
+        .with_max_request_body_bytes(app.config.max_json_bytes);
     let server = Server { app: app.clone() };
     let make = move || Ok(server.clone());
     let service = Service::new(make, Arc::new(NeverSessionManager::default()), config);
@@ -121,7 +122,10 @@ impl ServerHandler for Server {
         // Every request passes `known`.
         let asking = asking.ok_or_else(|| ErrorData::internal_error("nobody asks", None))?;
         let arguments = request.arguments.unwrap_or_default();
-        let called = tools::call(&self.app, *asking, &request.name, arguments).await;
-        called.map(Into::into)
+        // The protocol has this run in a task of its own, which only the token tells that the client left.
+        tokio::select! {
+            called = tools::call(&self.app, *asking, &request.name, arguments) => called.map(Into::into),
+            () = context.ct.cancelled() => Err(ErrorData::internal_error("nobody listens", None)),
+        }
     }
 }

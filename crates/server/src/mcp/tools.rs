@@ -199,7 +199,7 @@ async fn ask(app: &App, asking: Asking, arguments: JsonObject) -> Result<CallToo
         own_history: false,
         confirms: None,
     };
-    // Dropped where the client leaves, which stops the answer.
+    // Dropped with this call where the client leaves, which stops the answer.
     let turn = app.engine.begin_turn(&chatbot, request).await?;
     let session = turn.session.id;
     let Some((answer, sources)) = turn.answer().await? else {

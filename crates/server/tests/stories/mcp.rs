@@ -1,5 +1,7 @@
 //! The Model Context Protocol, as the official library's client speaks it over a real connection.
 
+use std::time::Duration;
+
 use okra_domain::person::Role;
 use okra_testkit::provider::Script;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
@@ -9,7 +11,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{RoleClient, ServiceExt};
 use serde_json::{Value, json};
 
-use crate::support::{OUR_KEY, Served, Stage, change, text, with_model};
+use crate::support::{OUR_KEY, Served, Stage, change, messages_when, text, with_model};
 
 stories! {
     the_official_client_lists_searches_and_asks,
@@ -17,6 +19,8 @@ stories! {
     another_organizations_key_sees_its_own_alone,
     nobody_is_served_without_a_good_key,
     a_conversation_goes_on_by_its_id,
+    who_leaves_stops_the_answer,
+    an_answer_under_way_is_finished_when_the_server_stops,
 }
 
 type Client = RunningService<RoleClient, ()>;
@@ -212,9 +216,7 @@ async fn nobody_is_served_without_a_good_key(stage: Stage) {
                    "clientInfo": {"name": "story", "version": "1"}},
     });
     let asks = |client: &crate::support::Client, body: &Value| {
-        let client = client.with("accept", "application/json, text/event-stream");
-        let client = client.with("host", "chat.example.com");
-        let body = body.clone();
+        let (client, body) = (speaking(client), body.clone());
         async move { client.mcp(body).await }
     };
     let nobody = app.nobody();
@@ -235,11 +237,7 @@ async fn nobody_is_served_without_a_good_key(stage: Stage) {
     // A person may look, and may ask where they may elsewhere.
     let viewer = app.member("Ours", "viewer@example.com", Role::Viewer).await;
     app.bot("Shop").await;
-    let ask = |tool: &str, arguments: Value| {
-        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",
-               "params": {"name": tool, "arguments": arguments}})
-    };
-    let listed = asks(&viewer, &ask("list_chatbots", json!({})))
+    let listed = asks(&viewer, &calling("list_chatbots", json!({})))
         .await
         .expect(200);
     assert_eq!(
@@ -247,6 +245,55 @@ async fn nobody_is_served_without_a_good_key(stage: Stage) {
         "shop"
     );
     let question = json!({"chatbot": "shop", "question": "Hi"});
-    let refused = asks(&viewer, &ask("ask", question)).await.expect(200);
+    let refused = asks(&viewer, &calling("ask", question)).await.expect(200);
     assert_eq!(refused["result"]["isError"], true);
+}
+
+/// A client that says what it takes, as the protocol wants it.
+fn speaking(client: &crate::support::Client) -> crate::support::Client {
+    let client = client.with("accept", "application/json, text/event-stream");
+    client.with("host", "chat.example.com")
+}
+
+/// A call of a tool as it is sent.
+fn calling(tool: &str, arguments: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+           "params": {"name": tool, "arguments": arguments}})
+}
+
+async fn who_leaves_stops_the_answer(stage: Stage) {
+    let (provider, app, _, bot) = with_model(stage, &[]).await;
+    provider.reply(Script::HangAfter {
+        text: "With cold".to_owned(),
+    });
+    let question = json!({"chatbot": "teapots", "question": "How do I rinse a teapot?"});
+    let client = speaking(&app.client);
+    tokio::select! {
+        answer = client.mcp(calling("ask", question)) => panic!("{answer:?}"),
+        () = provider.wait_for_requests(1) => {}
+    }
+    let sessions = bot.client.get(&bot.path("/conversations")).await;
+    let session = sessions.expect(200)["data"][0]["id"].clone();
+    let messages = messages_when(&bot, &session, 2).await;
+    assert_eq!(messages[1]["metadata"]["ended"], "cancelled");
+    provider.wait_for_disconnects(1).await;
+}
+
+async fn an_answer_under_way_is_finished_when_the_server_stops(stage: Stage) {
+    let (provider, app, _, _) = with_model(stage, &[]).await;
+    provider.reply(Script::HangAfter {
+        text: "With cold water.".to_owned(),
+    });
+    let question = json!({"chatbot": "teapots", "question": "How do I rinse a teapot?"});
+    let client = speaking(&app.client);
+    let asking = tokio::spawn(async move { client.mcp(calling("ask", question)).await });
+    provider.wait_for_requests(1).await;
+    let engine = app.engine.clone();
+    let stopping = tokio::spawn(async move { engine.shut_down(Duration::from_secs(60)).await });
+    app.engine.stopping().cancelled().await;
+    provider.release();
+    let told = asking.await.expect("no panic").expect(200);
+    let answer = &told["result"]["structuredContent"]["answer"];
+    assert_eq!(answer, "With cold water.", "{told}");
+    stopping.await.expect("no panic");
 }
