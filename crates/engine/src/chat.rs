@@ -375,7 +375,9 @@ impl Engine {
 
     /// Counts the tokens of an answer that is not stored.
     async fn spend(&self, turn: &Running, draft: &Draft) {
-        let spent = self.parts.store.spend_tokens(&turn.chatbot, draft.tokens);
+        let (organization, models) = (turn.chatbot.organization_id, &turn.chatbot.models);
+        let store = &self.parts.store;
+        let spent = store.spend_tokens(organization, models, draft.tokens);
         if let Err(error) = spent.await {
             tracing::error!(%error, session = %turn.open.session.id, "tokens were not counted");
         }

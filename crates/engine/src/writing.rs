@@ -1,6 +1,7 @@
 //! Texts that a model writes for people of the organization: whole, bounded, and counted.
 
-use okra_ai::chat::{ChatDelta, ChatMessage, ChatRequest, Role};
+use okra_ai::chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Role, Usage};
+use okra_ai::error::ProviderError;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::{Error, ErrorKind};
@@ -8,6 +9,7 @@ use okra_domain::{Error, ErrorKind};
 use crate::Engine;
 use crate::chat::{provider_error, storable};
 use crate::providers::First;
+use crate::tokens::Spent;
 
 /// What a model wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,39 +49,50 @@ impl Engine {
         (instructions, data): (String, String),
         tokens: u32,
     ) -> Result<Written> {
+        let sent = vec![
+            ChatMessage::new(Role::System, instructions),
+            ChatMessage::new(Role::User, data),
+        ];
         let request = ChatRequest {
-            messages: vec![
-                ChatMessage::new(Role::System, instructions),
-                ChatMessage::new(Role::User, data),
-            ],
+            messages: sent.clone(),
             max_output_tokens: Some(tokens),
             ..ChatRequest::default()
         };
         let begun = self.begin_answer(chatbot, writer, request).await;
-        let mut begun = begun.map_err(provider_error)?;
-        let mut written = Written {
-            content: String::new(),
-            model: begun.model,
-            tokens_used: 0,
+        let begun = begun.map_err(provider_error)?;
+        let heard = whole(begun.stream).await;
+        let spent = match &heard {
+            Ok((_, usage)) => Spent::counted(*usage),
+            Err(error) => Spent::failed(error.kind, &sent),
         };
-        while let Some(delta) = begun.stream.next().await {
-            match delta.map_err(provider_error)? {
-                ChatDelta::Text(text) => written.content.push_str(&text),
-                // None was offered.
-                ChatDelta::ToolCall(_) => {}
-                ChatDelta::Done { usage, .. } => {
-                    let (read, wrote) = (usage.input_tokens, usage.output_tokens);
-                    written.tokens_used = i64::from(read) + i64::from(wrote);
-                }
-            }
-        }
+        let (organization, models) = (chatbot.organization_id, &chatbot.models);
         let store = &self.parts.store;
-        store.spend_tokens(chatbot, written.tokens_used).await?;
-        written.content = storable(written.content);
-        if written.content.trim().is_empty() {
+        store
+            .spend_tokens(organization, models, spent.tokens)
+            .await?;
+        let content = storable(heard.map_err(provider_error)?.0);
+        if content.trim().is_empty() {
             let message = "The model wrote nothing.";
             return Err(Error::new(ErrorKind::Provider, message));
         }
-        Ok(written)
+        Ok(Written {
+            content,
+            model: begun.model,
+            tokens_used: spent.tokens,
+        })
     }
+}
+
+/// What a model says to its end, and what that took.
+async fn whole(mut stream: ChatStream) -> std::result::Result<(String, Usage), ProviderError> {
+    let (mut text, mut took) = (String::new(), Usage::default());
+    while let Some(delta) = stream.next().await {
+        match delta? {
+            ChatDelta::Text(more) => text.push_str(&more),
+            // None was offered.
+            ChatDelta::ToolCall(_) => {}
+            ChatDelta::Done { usage, .. } => took = usage,
+        }
+    }
+    Ok((text, took))
 }

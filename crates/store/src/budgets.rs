@@ -1,9 +1,8 @@
 //! Tokens that organizations used today. Counted only where there is an end to them: one upsert in the
 //! transaction that stores the answer.
 
-use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::models::TokensUsed;
+use okra_domain::models::{ModelSettings, TokensUsed};
 use okra_domain::{OrganizationId, Timestamp};
 
 use crate::Store;
@@ -39,13 +38,18 @@ impl Store {
 
 impl Store {
     /// Counts tokens that were used beside an answer, where the organization has an end to them.
-    pub async fn spend_tokens(&self, chatbot: &Chatbot, tokens: i64) -> Result<()> {
-        if chatbot.models.tokens_a_day.is_none() || tokens <= 0 {
+    pub async fn spend_tokens(
+        &self,
+        organization: OrganizationId,
+        settings: &ModelSettings,
+        tokens: i64,
+    ) -> Result<()> {
+        if settings.tokens_a_day.is_none() || tokens <= 0 {
             return Ok(());
         }
         let mut tx = self.db.begin().await?;
         let spending = Spending {
-            organization: chatbot.organization_id,
+            organization,
             day: self.clock.now().day_number(),
             tokens,
         };

@@ -119,13 +119,16 @@ impl Engine {
                 Ok(followup::merged(asked, with_before, limit))
             }
             Lookup::Carried(carried) => {
-                let (written, tokens) = match first {
+                let written = match first {
                     Some(Ok(chosen)) => {
-                        followup::written_out(chosen, question, &turn.history, &turn.fence).await
+                        let (history, fence) = (&turn.history, &turn.fence);
+                        let asked = followup::written_out(chosen, question, history, fence);
+                        let (written, spent) = asked.await;
+                        draft.spend(spent);
+                        written
                     }
-                    _ => (None, 0),
+                    _ => None,
                 };
-                draft.tokens += tokens;
                 let text = written.unwrap_or(carried);
                 draft.looked_up = Some(text.clone());
                 find(text).await
@@ -183,7 +186,9 @@ impl Engine {
         let models = [own, crate::providers::stand_in(chatbot)];
         let models: Vec<&str> = models.into_iter().flatten().collect();
         let (memory, history) = self.memories.of(turn.open.session.id, &turn.history);
-        draft.tokens += memory.as_ref().map_or(0, |it| it.take_tokens());
+        if let Some(memory) = &memory {
+            draft.spend(memory.take_spent());
+        }
         let budget = budget::of_prompt(options, chatbot, &models);
         let prompt = prompt::build(&Asked {
             chatbot,

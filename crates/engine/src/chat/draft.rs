@@ -15,7 +15,7 @@ use super::used::{Answer, used};
 use super::{Running, storable};
 use crate::providers::Failed;
 use crate::retrieve::Passage;
-use crate::tokens::estimate;
+use crate::tokens::{Spent, estimate};
 
 /// A call of the model that has not come to its end, where it tells how many tokens it took.
 struct Underway {
@@ -99,6 +99,12 @@ impl Draft {
         self.underway = None;
         self.tokens += i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
         self.written += i64::from(usage.output_tokens);
+    }
+
+    /// Counts what a call took that is no part of the answer.
+    pub(super) fn spend(&mut self, spent: Spent) {
+        self.tokens += spent.tokens;
+        self.estimated |= spent.estimated;
     }
 
     /// Counts what a call took that was cut off: what was sent and written until then is paid for. Where the provider

@@ -5,11 +5,11 @@
 //! this process, for the conversations that were spoken in last; one that is lost is made anew of what the store gives.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use okra_ai::chat::{ChatMessage, ChatRequest, Role};
+use okra_ai::error::ProviderError;
 use okra_domain::SessionId;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::session::SenderType;
@@ -19,7 +19,7 @@ use super::draft::Draft;
 use super::{Running, budget};
 use crate::Engine;
 use crate::prompt::{Fence, Said};
-use crate::tokens::{estimate, within};
+use crate::tokens::{Spent, estimate, within};
 
 /// Conversations whose summaries are kept.
 const KEPT: usize = 4_096;
@@ -45,8 +45,8 @@ pub(super) struct Memory {
     text: String,
     /// Tells the last message that it covers.
     covers: u64,
-    /// Tokens that it took, which the next answer counts.
-    tokens: AtomicI64,
+    /// What it took, which the next answer counts.
+    spent: Mutex<Spent>,
 }
 
 /// What is to be summed up.
@@ -81,9 +81,11 @@ impl Memory {
         Some(self.text.as_str()).filter(|text| !text.is_empty())
     }
 
-    /// The tokens that it took, told once.
-    pub(super) fn take_tokens(&self) -> i64 {
-        self.tokens.swap(0, Ordering::Relaxed)
+    /// What it took, told once.
+    pub(super) fn take_spent(&self) -> Spent {
+        // A poisoned lock guards a value that is whole at any time.
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut spent)
     }
 }
 
@@ -141,54 +143,59 @@ impl Engine {
             // A stopping server waits for answers, and not for this.
             () = stopping.cancelled() => return,
         };
-        let (text, tokens) = match summed_up {
+        let (text, spent) = match summed_up {
             Ok(summed_up) => summed_up,
-            Err(error) => {
+            Err((error, spent)) => {
                 tracing::warn!(error, %session, "the older part of a conversation was not summed up");
                 metrics::counter!("okra_summary_failures_total").increment(1);
                 let text = before.and_then(|it| it.text()).unwrap_or_default();
-                (text.to_owned(), 0)
+                (text.to_owned(), spent)
             }
         };
-        let tokens = tokens + before.map_or(0, |it| it.take_tokens());
+        // Of the one whose place it takes, which another turn may have put there meanwhile.
+        let uncounted = self.memories.0.get(&session);
+        let uncounted = uncounted.map_or_else(Spent::default, |it| it.take_spent());
         let memory = Memory {
             text,
             covers,
-            tokens: tokens.into(),
+            spent: spent.and(uncounted).into(),
         };
         self.memories.0.insert(session, Arc::new(memory));
     }
 
-    async fn summed_up(&self, chatbot: &Chatbot, older: &Older) -> Result<(String, i64), String> {
+    /// The summary, or why there is none; with what it took.
+    async fn summed_up(
+        &self,
+        chatbot: &Chatbot,
+        older: &Older,
+    ) -> Result<(String, Spent), (String, Spent)> {
+        let refused = |reason: String| (reason, Spent::default());
         let chosen = match self.first(chatbot) {
             Ok(Some(Ok(chosen))) => chosen,
-            Ok(_) => return Err("no model answers".to_owned()),
-            Err(error) => return Err(error.message),
+            Ok(_) => return Err(refused("no model answers".to_owned())),
+            Err(error) => return Err(refused(error.message)),
         };
         let model = chatbot.settings.model.as_str();
         let budget = budget::of_prompt(&self.parts.options, chatbot, &[model]);
+        let sent = messages(older, budget, &Fence::new());
         let request = ChatRequest {
             model: chosen.model.clone(),
             api_key: chosen.key.clone(),
-            messages: messages(older, budget, &Fence::new()),
+            messages: sent.clone(),
             max_output_tokens: Some(TOKENS),
             ..ChatRequest::default()
         };
         let completion = tokio::time::timeout(PATIENCE, chosen.client.complete(request)).await;
-        let completion = completion.map_err(|_| "it took too long".to_owned())?;
-        let completion = completion.map_err(|error| error.message)?;
-        let usage = completion.usage;
-        let text: String = completion
-            .text
-            .trim()
-            .replace('\0', "")
-            .chars()
-            .take(CHARS)
-            .collect();
-        Ok((
-            text,
-            i64::from(usage.input_tokens) + i64::from(usage.output_tokens),
-        ))
+        let late = |_| ("it took too long".to_owned(), Spent::given_up(&sent));
+        let completion = completion.map_err(late)?;
+        let failed = |error: ProviderError| {
+            let spent = Spent::failed(error.kind, &sent);
+            (error.message, spent)
+        };
+        let completion = completion.map_err(failed)?;
+        let text = completion.text.trim().replace('\0', "");
+        let text = text.chars().take(CHARS).collect();
+        Ok((text, Spent::counted(completion.usage)))
     }
 }
 
@@ -267,12 +274,16 @@ mod tests {
     fn a_summary_covers_up_to_its_last_message() {
         let memories = Memories::new();
         let (session, history) = (SessionId::new(), said(6, "x"));
+        let spent = Spent {
+            tokens: 7,
+            estimated: true,
+        };
         assert_eq!(memories.of(session, &history).1.len(), 6);
         let keep = |covers: &Said| {
             let memory = Memory {
                 text: "S".to_owned(),
                 covers: mark(covers),
-                tokens: 7.into(),
+                spent: spent.into(),
             };
             memories.0.insert(session, Arc::new(memory));
         };
@@ -281,8 +292,8 @@ mod tests {
         assert_eq!(uncovered, &history[4..]);
         let memory = memory.expect("kept");
         assert_eq!(
-            (memory.text(), memory.take_tokens(), memory.take_tokens()),
-            (Some("S"), 7, 0)
+            (memory.text(), memory.take_spent(), memory.take_spent()),
+            (Some("S"), spent, Spent::default())
         );
         keep(&said(9, "older than what was loaded")[0]);
         assert_eq!(memories.of(session, &history).1.len(), 6);

@@ -8,7 +8,8 @@ use okra_ai::chat::{ChatModel, ChatRequest, ChatStream, sees_images};
 use okra_ai::error::ProviderError;
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
-use okra_domain::{Error, ErrorKind, Secret};
+use okra_domain::models::{ModelSettings, TokensUsed};
+use okra_domain::{Error, ErrorKind, OrganizationId, Secret};
 
 use super::Chosen;
 use crate::Engine;
@@ -78,16 +79,33 @@ impl Engine {
             Err(error) if stand_in(chatbot).is_some() => Err(error),
             Err(error) => return Err(crate::chat::provider_error(error)),
         };
-        self.check_budget(chatbot)?;
+        self.check_budget(&chatbot.models, chatbot.tokens_used)?;
         Ok(Some(first))
     }
 
-    fn check_budget(&self, chatbot: &Chatbot) -> Result<()> {
-        let Some(tokens_a_day) = chatbot.models.tokens_a_day else {
+    /// Fails where the organization's tokens for today are used up.
+    pub async fn check_tokens(
+        &self,
+        organization: OrganizationId,
+        settings: &ModelSettings,
+    ) -> Result<()> {
+        if settings.tokens_a_day.is_none() {
+            return Ok(());
+        }
+        let store = &self.parts.store;
+        let used = TokensUsed {
+            day: store.clock().now().day_number(),
+            tokens: store.tokens_today(organization).await?,
+        };
+        self.check_budget(settings, used)
+    }
+
+    fn check_budget(&self, settings: &ModelSettings, used: TokensUsed) -> Result<()> {
+        let Some(tokens_a_day) = settings.tokens_a_day else {
             return Ok(());
         };
         let now = self.parts.store.clock().now();
-        if chatbot.tokens_used.left_of(tokens_a_day, now) > 0 {
+        if used.left_of(tokens_a_day, now) > 0 {
             return Ok(());
         }
         let message = "The tokens for today are used up; answers go on after midnight UTC. An admin \

@@ -10,10 +10,11 @@ use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_domain::chatbot::Chatbot;
 use okra_domain::error::Result;
 use okra_domain::models::{ModelSettings, NamedProvider, choose};
-use okra_domain::{Error, Timestamp};
+use okra_domain::{Error, Secret, Timestamp};
 
 use super::Address;
 use crate::Engine;
+use crate::tokens::Spent;
 
 /// How long a provider's list of models is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,6 +60,8 @@ pub struct Trial {
     pub took: Duration,
     /// The models it offers, or why it does not say, in its own words.
     pub outcome: std::result::Result<Vec<String>, ProviderError>,
+    /// Tokens that it took.
+    pub tokens: i64,
 }
 
 impl Engine {
@@ -142,29 +145,20 @@ impl Engine {
     ) -> Trial {
         let started = Instant::now();
         let key = provider.endpoint.api_key.as_ref();
-        let trial = async {
-            let client = client?;
-            let Some(model) = model else {
-                return client.models(key, PATIENCE).await;
-            };
-            let request = ChatRequest {
-                model: model.to_owned(),
-                messages: vec![ChatMessage::new(Role::User, "Reply with OK.")],
-                api_key: key.cloned(),
-                max_output_tokens: Some(TRIAL_TOKENS),
-                ..ChatRequest::default()
-            };
-            let answered = tokio::time::timeout(PATIENCE * 3, client.complete(request)).await;
-            let late = |_| {
-                let message = "The model provider did not answer in time.";
-                ProviderError::new(ProviderErrorKind::Timeout, message)
-            };
-            answered.map_err(late)?.map(|_| Vec::new())
+        let mut spent = Spent::default();
+        let outcome = match (client, model) {
+            (Err(error), _) => Err(error),
+            (Ok(client), None) => client.models(key, PATIENCE).await,
+            (Ok(client), Some(model)) => {
+                let (answered, took) = one_word(&client, model, key).await;
+                spent = took;
+                answered.map(|()| Vec::new())
+            }
         };
-        let outcome = trial.await;
         Trial {
             took: started.elapsed(),
             outcome,
+            tokens: spent.tokens,
         }
     }
 
@@ -219,6 +213,34 @@ impl Engine {
         known
             .map(|_| ())
             .map_err(|error| Error::invalid_field("fallback_model", error.to_string()))
+    }
+}
+
+/// Asks a model for one word; tells whether it answers, and what that took.
+async fn one_word(
+    client: &ChatModel,
+    model: &str,
+    key: Option<&Secret>,
+) -> (std::result::Result<(), ProviderError>, Spent) {
+    let sent = vec![ChatMessage::new(Role::User, "Reply with OK.")];
+    let request = ChatRequest {
+        model: model.to_owned(),
+        messages: sent.clone(),
+        api_key: key.cloned(),
+        max_output_tokens: Some(TRIAL_TOKENS),
+        ..ChatRequest::default()
+    };
+    match tokio::time::timeout(PATIENCE * 3, client.complete(request)).await {
+        Ok(Ok(completion)) => (Ok(()), Spent::counted(completion.usage)),
+        Ok(Err(error)) => {
+            let spent = Spent::failed(error.kind, &sent);
+            (Err(error), spent)
+        }
+        Err(_) => {
+            let message = "The model provider did not answer in time.";
+            let late = ProviderError::new(ProviderErrorKind::Timeout, message);
+            (Err(late), Spent::given_up(&sent))
+        }
     }
 }
 

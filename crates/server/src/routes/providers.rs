@@ -402,13 +402,14 @@ pub async fn delete(
 
 /// Test a provider
 ///
-/// Asks it for its models, for ten seconds at most, or asks a model for one word, for thirty; stores
-/// nothing. A provider that does not answer is no error of this call: `ok` is false then, and
-/// `message` says why.
+/// Asks it for its models, for ten seconds at most, or asks a model for one word, for thirty, whose tokens count
+/// among those of the day; stores nothing. A provider that does not answer is no error of this call: `ok` is false
+/// then, and `message` says why.
 #[utoipa::path(post, path = "/api/external/providers/test",
     operation_id = "testProvider", tag = "Organization", request_body = ProviderTrialInput,
     responses((status = 200, body = ProviderTestReply), (status = 400, body = ErrorBody),
-              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
+              (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
+              (status = 429, body = ErrorBody)))]
 pub async fn test(
     State(app): State<App>,
     caller: Caller<Admin>,
@@ -425,21 +426,29 @@ pub async fn test(
     let provider = input.provider;
     let as_it_is = provider.kind.is_none() && provider.base_url.is_none();
     let stands = as_it_is && provider.api_key.is_none();
-    if let (Some(name), None, true) = (&input.name, ours, stands) {
-        let server = app.config.providers.iter().find(|it| it.name == *name);
-        let server = server.ok_or_else(|| ApiError(Error::not_found("provider")))?;
-        return Ok(JsonBody(app.engine.try_server(server, model).await.into()));
+    let engine = &app.engine;
+    if model.is_some() {
+        engine
+            .check_tokens(caller.organization(), &settings)
+            .await?;
     }
-    let tried = match ours {
-        Some(ours) if stands => ours.clone(),
-        _ => {
-            let name = input.name.as_deref().unwrap_or("trial");
-            NamedProvider::changed(ours, name, provider.change(ours)?)?
+    let trial = match (&input.name, ours) {
+        (Some(name), None) if stands => {
+            let server = app.config.providers.iter().find(|it| it.name == *name);
+            let server = server.ok_or_else(|| ApiError(Error::not_found("provider")))?;
+            engine.try_server(server, model).await
+        }
+        (_, Some(ours)) if stands => engine.try_provider(ours, model).await,
+        (name, _) => {
+            let name = name.as_deref().unwrap_or("trial");
+            let tried = NamedProvider::changed(ours, name, provider.change(ours)?)?;
+            engine.try_provider(&tried, model).await
         }
     };
-    Ok(JsonBody(
-        app.engine.try_provider(&tried, model).await.into(),
-    ))
+    store
+        .spend_tokens(caller.organization(), &settings, trial.tokens)
+        .await?;
+    Ok(JsonBody(trial.into()))
 }
 
 /// Get models

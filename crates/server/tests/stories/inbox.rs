@@ -139,6 +139,17 @@ async fn a_model_sums_a_conversation_up(stage: Stage) {
     ] {
         assert!(sent.contains(words), "{sent}");
     }
+    // One that breaks off was paid for too.
+    let spent = async || app.client.get("/providers").await.expect(200)["tokens_today"].as_i64();
+    let end = json!({"tokens_a_day": 1_000_000});
+    app.client.patch("/providers", end).await.expect(200);
+    let before = spent().await;
+    provider.reply(Script::CloseAfter {
+        text: "They".to_owned(),
+    });
+    let broken = app.client.post(&path, json!({})).await;
+    broken.refused(502, "provider_failed", "");
+    assert!(spent().await > before);
     // Nothing of it is among the messages.
     assert_eq!(list(&page.messages().await["data"]).len(), 3);
     let refused = app

@@ -16,6 +16,7 @@ stories! {
     another_model_stands_in_before_the_first_word,
     a_day_has_so_many_tokens_and_the_next_begins_anew,
     models_of_all_providers_are_listed_together,
+    a_trial_counts_among_the_tokens_of_the_day,
 }
 
 const KEY: &str = "sk-1234567890abcdef";
@@ -455,4 +456,36 @@ async fn models_of_all_providers_are_listed_together(stage: Stage) {
         .get("/models")
         .await
         .refused(401, "unauthorized", "");
+}
+
+async fn a_trial_counts_among_the_tokens_of_the_day(stage: Stage) {
+    let provider = MockProvider::start().await;
+    let url = provider.base_url();
+    let app = stage.app_with(&[("OPENAI_BASE_URL", url.as_str())]).await;
+    let test = async |body: Value| app.client.post("/providers/test", body).await;
+    let spent = async || {
+        let shown = app.client.get("/providers").await.expect(200);
+        shown["tokens_today"].as_i64().expect("a number")
+    };
+    let end = json!({"tokens_a_day": 7});
+    app.client.patch("/providers", end).await.expect(200);
+    let word = json!({"name": "127.0.0.1", "model": "mock-1"});
+    // Words stand for tokens at this provider: three read, two written.
+    provider.reply(Script::text("OK then"));
+    assert_eq!(test(word.clone()).await.expect(200)["ok"], true);
+    assert_eq!(spent().await, 5);
+    // One that it refuses takes nothing; one that breaks off, what was sent, by our estimate.
+    provider.reply(Script::error(401, "No."));
+    assert_eq!(test(word.clone()).await.expect(200)["ok"], false);
+    assert_eq!(spent().await, 5);
+    provider.reply(Script::MalformedAfter {
+        text: String::new(),
+    });
+    assert_eq!(test(word.clone()).await.expect(200)["ok"], false);
+    assert_eq!(spent().await, 9);
+    let asked = provider.request_count();
+    test(word).await.refused(429, "budget_spent", "");
+    assert_eq!(provider.request_count(), asked);
+    let models = json!({"name": "127.0.0.1"});
+    assert_eq!(test(models).await.expect(200)["ok"], true, "free of charge");
 }

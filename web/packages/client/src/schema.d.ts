@@ -1575,9 +1575,9 @@ export interface paths {
         put?: never;
         /**
          * Test a provider
-         * @description Asks it for its models, for ten seconds at most, or asks a model for one word, for thirty; stores
-         *     nothing. A provider that does not answer is no error of this call: `ok` is false then, and
-         *     `message` says why.
+         * @description Asks it for its models, for ten seconds at most, or asks a model for one word, for thirty, whose tokens count
+         *     among those of the day; stores nothing. A provider that does not answer is no error of this call: `ok` is false
+         *     then, and `message` says why.
          */
         post: operations["testProvider"];
         delete?: never;
@@ -11542,6 +11542,14 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,13 +1,16 @@
-//! How a model's words end, and what is told of it.
+//! How a model's words end, or break off: what is told of it, and what is counted.
+
+use std::time::Duration;
 
 use okra_testkit::provider::{CutOff, MockProvider, Script};
 use serde_json::{Value, json};
 
-use super::{shop, with};
+use super::{next, shop, with};
 use crate::support::Stage;
 
 stories! {
     an_answer_that_is_cut_off_is_told_from_a_whole_one_in_every_format,
+    a_call_beside_the_answer_counts_though_it_fails,
 }
 
 async fn an_answer_that_is_cut_off_is_told_from_a_whole_one_in_every_format(stage: Stage) {
@@ -50,4 +53,45 @@ async fn an_answer_that_is_cut_off_is_told_from_a_whole_one_in_every_format(stag
         assert_eq!(filtered, "content_filter", "{model}");
         assert_eq!(finish(Script::text("Two")).await, Value::Null, "{model}");
     }
+}
+
+async fn a_call_beside_the_answer_counts_though_it_fails(stage: Stage) {
+    let provider = MockProvider::start().await;
+    let app = with(&provider, stage, &[]).await;
+    let bot = shop(&app, json!({})).await;
+    let broken = || Script::MalformedAfter {
+        text: String::new(),
+    };
+    let estimated = |reply: &Value| reply["message"]["metadata"]["tokens_estimated"] == true;
+    let first = bot.ask("Can I rent a tent somewhere in Korea?").await;
+    assert!(!estimated(&first), "{first}");
+    provider.reply(broken());
+    provider.reply(Script::text("50,000 won [1]."));
+    let reply = next(&bot, &first, "and how much do I have to leave for it?").await;
+    assert!(estimated(&reply), "{reply}");
+    // One that is refused takes nothing.
+    provider.reply(Script::error(400, "No."));
+    let reply = next(&bot, &first, "and how much do I have to leave for it?").await;
+    assert!(!estimated(&reply), "{reply}");
+
+    // A summary that fails is counted with the next answer that finds it.
+    let mut reply = first;
+    let mut question = 1;
+    let mut ask = async || {
+        let words = format!("How long does standard delivery of parcel number {question} take?");
+        question += 1;
+        reply = next(&bot, &reply, &words).await;
+        estimated(&reply)
+    };
+    let asked = provider.request_count();
+    while provider.request_count() < asked + 7 {
+        assert!(!ask().await);
+    }
+    provider.reply(Script::text("Two days."));
+    provider.reply(broken());
+    assert!(!ask().await);
+    provider.wait_for_requests(asked + 9).await;
+    let counted = async { while !ask().await {} };
+    let counted = tokio::time::timeout(Duration::from_secs(10), counted).await;
+    assert!(counted.is_ok(), "it is never counted");
 }
