@@ -120,6 +120,8 @@ impl Engine {
             }
             Lookup::Carried(carried) => {
                 let written = match first {
+                    // Whether the model is asked at all is told by what is found.
+                    _ if chatbot.settings.answering.knowledge_only => None,
                     Some(Ok(chosen)) => {
                         let (history, fence) = (&turn.history, &turn.fence);
                         let asked = followup::written_out(chosen, question, history, fence);

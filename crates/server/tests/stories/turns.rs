@@ -259,6 +259,14 @@ async fn knowledge_only_refuses_without_asking_the_model(stage: Stage) {
         assert_eq!(metadata["model_used"], false);
         assert_eq!(done["tokens_used"], 0);
     }
+    let refused = bot.ask("What is the capital of Australia?").await;
+    let refused = next(&bot, &refused, "and who is the mayor of it?").await;
+    let metadata = &refused["message"]["metadata"];
+    assert_eq!(metadata["answered_by"], "nothing");
+    assert_eq!(
+        metadata["looked_up"],
+        "What is the capital of Australia?\nand who is the mayor of it?"
+    );
     assert_eq!(provider.request_count(), 0);
     let reply = bot.ask("How long does standard delivery take?").await;
     assert_eq!(provider.request_count(), 1);
@@ -267,7 +275,7 @@ async fn knowledge_only_refuses_without_asking_the_model(stage: Stage) {
     let overview = app.client.get("/overview").await.expect(200);
     let counted = overview.to_string();
     assert!(
-        counted.contains("\"unanswered\":3") && counted.contains("\"answered\":1"),
+        counted.contains("\"unanswered\":5") && counted.contains("\"answered\":1"),
         "{counted}"
     );
 }
