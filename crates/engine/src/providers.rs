@@ -22,7 +22,7 @@ use crate::Engine;
 use crate::fetch::Gate;
 
 pub use begin::BUDGET_SPENT;
-pub(crate) use begin::{Again, Failed, First, stand_in};
+pub(crate) use begin::{Again, Begun, Failed, First, stand_in};
 pub use catalog::{Catalog, Offered, Trial};
 
 /// Clients kept at most; beyond that all are made anew.

@@ -236,18 +236,13 @@ impl Engine {
             draft.was_refused();
             provider_error(error)
         })?;
-        draft.provider = Some(begun.provider);
-        draft.model = Some(begun.model);
-        draft.instead_of = begun.instead_of;
-        if !begun.sees {
-            draft.images_seen = 0;
-        }
-        let calls = turn.listen(begun.stream, draft).await?;
+        let (stream, again) = draft.begun(begun);
+        let calls = turn.listen(stream, draft).await?;
         if let (Some(request), false) = (kept, calls.is_empty()) {
             let begun = Begun {
                 tools: &tools,
                 room,
-                again: begun.again,
+                again,
                 request,
                 sent,
                 calls,

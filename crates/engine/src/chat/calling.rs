@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use okra_ai::chat::{ChatMessage, ChatRequest, Role, ToolCall, ToolChoice};
+use okra_ai::error::ProviderError;
 use okra_domain::error::Result;
 use okra_domain::session::{PLAYGROUND, SenderType};
 use okra_domain::tool::{CallState, CalledTool, Contact, ToolOutcome};
@@ -21,7 +22,7 @@ use super::wish::wishes_person;
 use super::{Running, TurnEvent, provider_error, storable};
 use crate::Engine;
 use crate::prompt::{Said, found_text, further_numbers, result_text};
-use crate::providers::Again;
+use crate::providers::{self, Again};
 use crate::retrieve::Passage;
 use crate::tokens::estimate;
 use crate::tools::{Does, Offer, Tools};
@@ -123,7 +124,7 @@ impl Engine {
         let Begun {
             tools,
             mut room,
-            again,
+            mut again,
             mut request,
             mut sent,
             mut calls,
@@ -149,10 +150,19 @@ impl Engine {
                 request.tool_choice = ToolChoice::None;
             }
             draft.ask(sent);
-            let stream = again.ask(request.clone()).await.map_err(|error| {
-                draft.was_refused();
-                provider_error(error)
-            })?;
+            let stream = match again.ask(request.clone()).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    let instead = Box::pin(self.go_on_instead(turn, error, &request, draft));
+                    let begun = instead.await.map_err(|error| {
+                        draft.was_refused();
+                        provider_error(error)
+                    })?;
+                    let (stream, next) = draft.begun(begun);
+                    again = next;
+                    stream
+                }
+            };
             draft.marks.go_on(!draft.text.is_empty());
             calls = turn.listen(stream, draft).await?;
             if calls.is_empty() {
@@ -164,6 +174,22 @@ impl Engine {
         }
         let message = "The model went on calling tools and wrote no answer.";
         Err(Error::new(ErrorKind::Provider, message).coded(TOOL_LOOP))
+    }
+
+    /// Has another model go on where the one that called fails, as long as that said nothing to the visitor and is the
+    /// chatbot's own.
+    async fn go_on_instead(
+        &self,
+        turn: &Running,
+        error: ProviderError,
+        request: &ChatRequest,
+        draft: &Draft,
+    ) -> std::result::Result<providers::Begun, ProviderError> {
+        if !draft.text.is_empty() || draft.instead_of.is_some() {
+            return Err(error);
+        }
+        self.begin_instead(&turn.chatbot, error, request.clone())
+            .await
     }
 
     /// Makes the calls of one round; gives their results in their order.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use okra_ai::chat::{Finish, Usage};
+use okra_ai::chat::{ChatStream, Finish, Usage};
 use okra_domain::Error;
 use okra_domain::ErrorKind;
 use okra_domain::session::{CitedSource, Message, Outcome};
@@ -13,7 +13,7 @@ use url::{Host, Url};
 use super::marks::Marks;
 use super::used::{Answer, used};
 use super::{Running, storable};
-use crate::providers::Failed;
+use crate::providers::{Again, Begun, Failed};
 use crate::retrieve::Passage;
 use crate::tokens::{Spent, estimate};
 
@@ -80,6 +80,17 @@ impl Draft {
             from: self.text.len(),
             told: Usage::default(),
         });
+    }
+
+    /// Notes who has begun to answer; gives what it says, and how it is asked to go on.
+    pub(super) fn begun(&mut self, begun: Begun) -> (ChatStream, Again) {
+        self.provider = Some(begun.provider);
+        self.model = Some(begun.model);
+        self.instead_of = begun.instead_of;
+        if !begun.sees {
+            self.images_seen = 0;
+        }
+        (begun.stream, begun.again)
     }
 
     /// Notes that the model did not begin.

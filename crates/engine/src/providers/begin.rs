@@ -1,5 +1,5 @@
 //! The beginning of an answer: by the chatbot's own model, or by the one that stands in where that
-//! fails before its first word. Later it is too late: the visitor has read what it said.
+//! fails before its first word, be it after its calls. Later it is too late: the visitor has read what it said.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,19 +123,32 @@ impl Engine {
         first: First,
         request: ChatRequest,
     ) -> std::result::Result<Begun, ProviderError> {
-        let stand_in = stand_in(chatbot);
-        let kept = stand_in.map(|_| request.clone());
-        let own = chatbot.settings.model.as_str();
+        let kept = stand_in(chatbot).map(|_| request.clone());
         let error = match first {
-            Ok(chosen) => match ask(own, chosen, request).await {
+            Ok(chosen) => match ask(&chatbot.settings.model, chosen, request).await {
                 Ok(begun) => return Ok(begun),
                 Err(error) => error,
             },
             Err(error) => error,
         };
-        let (Some(name), Some(request)) = (stand_in, kept) else {
+        match kept {
+            Some(request) => self.begin_instead(chatbot, error, request).await,
+            None => Err(error),
+        }
+    }
+
+    /// Has the answer begun by the model that stands in for the chatbot's own, which failed; the same failure where
+    /// none does.
+    pub(crate) async fn begin_instead(
+        &self,
+        chatbot: &Chatbot,
+        error: ProviderError,
+        request: ChatRequest,
+    ) -> std::result::Result<Begun, ProviderError> {
+        let Some(name) = stand_in(chatbot) else {
             return Err(error);
         };
+        let own = chatbot.settings.model.as_str();
         tracing::info!(model = own, stand_in = name, %error, "another model answers");
         metrics::counter!("okra_fallbacks_total").increment(1);
         let second = match self.chosen(chatbot, name) {

@@ -24,6 +24,7 @@ stories! {
     contact_details_are_recorded_where_the_visitor_wrote_them,
     a_person_is_called_where_the_visitor_asked_for_one,
     a_person_is_offered_where_nobody_asked_for_one,
+    another_model_goes_on_where_nothing_was_said,
 }
 
 /// An application whose chatbots have this model, and whose tools may call this site.
@@ -474,4 +475,47 @@ async fn a_person_is_offered_where_nobody_asked_for_one(stage: Stage) {
     bot.client.patch(&bot.path(""), off).await.expect(200);
     bot.ask("Let me talk to somebody.").await;
     assert!(last(&provider).body.get("tools").is_none());
+}
+
+async fn another_model_goes_on_where_nothing_was_said(stage: Stage) {
+    let (provider, site) = (MockProvider::start().await, MockSite::start().await);
+    let app = with(&provider, &site, stage, &[]).await;
+    get_order(&app, &site).await;
+    site.put("/orders/7", page("sent yesterday"));
+    let bot = shop(&app, &["get_order"]).await;
+    let settings = json!({"settings": {"fallbackModel": "mock-2"}});
+    bot.client.patch(&bot.path(""), settings).await.expect(200);
+    let call = || calls(&[("get_order", "{\"order_id\": \"7\"}")]);
+    provider.reply(call());
+    provider.reply(Script::error(400, "Out of order"));
+    provider.reply(call());
+    provider.reply(Script::text("It was sent yesterday."));
+    let message = bot.ask("Where is my order 7?").await["message"].clone();
+    assert_eq!(message["content"], "It was sent yesterday.");
+    assert_eq!(message["model"], "mock-2");
+    let instead_of = json!({"model": "gpt-4o-mini", "error": "Out of order"});
+    assert_eq!(message["metadata"]["instead_of"], instead_of);
+    let models = provider.requests();
+    let models: Vec<&str> = models.iter().map(|it| text(&it.body["model"])).collect();
+    assert_eq!(models, ["gpt-4o-mini", "gpt-4o-mini", "mock-2", "mock-2"]);
+    // It was told of the call that the first one made.
+    assert_eq!(results(&provider.requests()[2]).len(), 1);
+    assert_eq!(list(&message["tool_results"]).len(), 2);
+
+    // Not in the place of one that spoke, nor of one that stands in itself.
+    let asked = provider.request_count();
+    provider.reply(Script::Calls {
+        text: "One moment.".to_owned(),
+        calls: vec![("get_order".to_owned(), "{\"order_id\": \"7\"}".to_owned())],
+    });
+    provider.reply(Script::error(400, "Out of order"));
+    let failed = bot.chat(said("Where is my order 7?")).await;
+    failed.refused(502, "provider_failed", "");
+    assert_eq!(provider.request_count(), asked + 2);
+    provider.reply(Script::error(400, "Out of order"));
+    provider.reply(call());
+    provider.reply(Script::error(400, "So am I"));
+    let failed = bot.chat(said("Where is my order 7?")).await;
+    failed.refused(502, "provider_failed", "");
+    assert_eq!(provider.request_count(), asked + 5);
 }
