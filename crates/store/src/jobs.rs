@@ -68,12 +68,27 @@ pub struct Job {
     pub(crate) lease: Uuid,
 }
 
+/// What may be taken at the time `$1`. A delivery waits while another to its endpoint is under way: one that hangs
+/// holds one sender, and not all of them.
+macro_rules! free {
+    ($lane:literal) => {
+        concat!(
+            "FROM jobs WHERE run_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)",
+            $lane,
+            " AND (kind <> 'webhook' OR NOT EXISTS (SELECT 1 FROM webhook_deliveries d \
+             WHERE d.id = jobs.id AND d.endpoint_id IN (SELECT busy.endpoint_id FROM jobs held \
+             JOIN webhook_deliveries busy ON busy.id = held.id WHERE held.kind IN ('webhook', \
+             'mail') AND held.run_at <= $1 AND held.lease_until > $1)))"
+        )
+    };
+}
+
 macro_rules! due {
     ($lane:literal) => {
         concat!(
-            "SELECT COUNT(*) AS count FROM jobs WHERE run_at <= $1 \
-             AND (lease_until IS NULL OR lease_until <= $1)",
-            $lane
+            "SELECT COUNT(*) AS count FROM (SELECT id ",
+            free!($lane),
+            " LIMIT 1) AS due"
         )
     };
 }
@@ -81,10 +96,9 @@ macro_rules! due {
 macro_rules! claim {
     ($lane:literal, $lock:literal) => {
         concat!(
-            "UPDATE jobs SET lease = $1, lease_until = $2, attempts = attempts + 1 WHERE id = \
-             (SELECT id FROM jobs WHERE run_at <= $3 AND (lease_until IS NULL OR lease_until <= \
-             $3)",
-            $lane,
+            "UPDATE jobs SET lease = $2, lease_until = $3, attempts = attempts + 1 WHERE id = \
+             (SELECT id ",
+            free!($lane),
             " ORDER BY run_at, id LIMIT 1",
             $lock,
             ") RETURNING id, kind, organization_id, chatbot_id, item_id, source_id, path, attempts, \
@@ -112,6 +126,11 @@ impl Store {
             return Ok(None);
         }
         let mut tx = self.db.begin().await?;
+        if tx.is_postgres() && lane != Lane::Work {
+            // Two that look at the same time would not see each other's delivery to the same endpoint.
+            let alone = "SELECT pg_advisory_xact_lock(hashtext('okra deliveries'))";
+            tx.execute(alone, params![]).await?;
+        }
         let sql = match (lane, tx.is_postgres()) {
             (Lane::Any, true) => claim!("", " FOR UPDATE SKIP LOCKED"),
             (Lane::Any, false) => claim!("", ""),
@@ -126,7 +145,7 @@ impl Store {
             ),
             (Lane::Deliveries, false) => claim!(" AND kind IN ('webhook', 'mail')", ""),
         };
-        let values = params![Uuid::new_v4(), now.after(lease_for), now];
+        let values = params![now, Uuid::new_v4(), now.after(lease_for)];
         let row = tx.fetch_optional(sql, values).await?;
         tx.commit().await?;
         row.as_ref().map(read).transpose()

@@ -26,6 +26,7 @@ on_every_database![
     a_secret_opens_at_its_endpoint_and_address,
     secrets_move_with_the_master_key,
     senders_take_deliveries_and_workers_the_rest,
+    an_endpoint_has_one_delivery_under_way,
 ];
 
 fn secret(text: &str) -> Secret {
@@ -437,5 +438,58 @@ async fn senders_take_deliveries_and_workers_the_rest(world: World) -> Result<()
         .await?
         .expect("the oldest");
     assert!(matches!(any.task, Task::Deliver(_)), "{any:?}");
+    Ok(())
+}
+
+async fn an_endpoint_has_one_delivery_under_way(world: World) -> Result<()> {
+    let organization = world.organization("Ours").await?;
+    let store = &world.store;
+    let (slow, other) = (
+        endpoint(&world, organization, &[]).await?,
+        endpoint(&world, organization, &[]).await?,
+    );
+    let mut sent = Vec::new();
+    for to in [&slow, &slow, &other] {
+        sent.push(store.test_webhook(organization, to.id).await?.id);
+        world.clock().advance(Duration::from_secs(1));
+    }
+    let (first, id) = due(&world).await?;
+    assert_eq!(id, sent[0]);
+    let (_, id) = due(&world).await?;
+    assert_eq!(id, sent[2], "the other endpoint's");
+    for lane in [Lane::Deliveries, Lane::Any] {
+        assert_eq!(store.lease_job_in(lane, LEASE).await?, None);
+    }
+    let fine = Attempt {
+        at: world.clock().now(),
+        status: Some(200),
+        error: None,
+        response: None,
+    };
+    store
+        .note_attempt(&first, sent[0], &fine, SendNext::Never)
+        .await?;
+    let (_, id) = due(&world).await?;
+    assert_eq!(id, sent[1]);
+    // Not for ever, where whoever sent it is dead.
+    world.clock().advance(LEASE);
+    due(&world).await?;
+    due(&world).await?;
+
+    // Senders of two processes that look at the same time.
+    world.clock().advance(LEASE);
+    for _ in 0..20 {
+        store.test_webhook(organization, slow.id).await?;
+    }
+    let neighbour = world.open_again().await?;
+    let senders = (0..8).map(|n| {
+        let store = if n % 2 == 0 { store } else { &neighbour }.clone();
+        tokio::spawn(async move { store.lease_job_in(Lane::Deliveries, LEASE).await })
+    });
+    let mut taken = 0;
+    for leased in futures_util::future::join_all(senders).await {
+        taken += usize::from(leased.expect("no panic")?.is_some());
+    }
+    assert_eq!(taken, 2, "one of each endpoint");
     Ok(())
 }
