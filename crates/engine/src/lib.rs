@@ -39,9 +39,10 @@ pub mod worker;
 mod writing;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use okra_domain::Timestamp;
 use okra_domain::error::Result;
 use okra_store::Store;
 use tokio::sync::Notify;
@@ -168,6 +169,8 @@ pub struct Engine {
     live: live::LiveTurns,
     /// What conversations said before the part that a turn is shown.
     memories: chat::Memories,
+    /// When the log of deliveries was trimmed last.
+    trimmed: Mutex<Option<Timestamp>>,
     /// Turns and jobs under way, so that a shutdown can wait for them.
     running: TaskTracker,
     /// Cancelled when the server stops: workers give their jobs back.
@@ -193,6 +196,7 @@ impl Engine {
             handover: Arc::default(),
             live: live::LiveTurns::default(),
             memories: chat::Memories::new(),
+            trimmed: Mutex::default(),
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }))

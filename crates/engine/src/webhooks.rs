@@ -1,6 +1,7 @@
 //! Sends events to endpoints, as Standard Webhooks has it: signed, again and again until one is taken,
 //! under the same id each time. A step of the worker's each; nothing is in memory between two of them.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,7 +16,7 @@ use sha2::Sha256;
 
 use crate::Engine;
 use crate::fetch::{Post, Posted};
-use crate::worker::Step;
+use crate::worker::{Step, log};
 
 /// What a secret begins with; the rest is base64.
 pub const SECRET_PREFIX: &str = "whsec_";
@@ -34,6 +35,8 @@ const DELAYS: [Duration; 9] = [
 ];
 /// The longest that an endpoint may ask to be left alone.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often what is older than the log goes back is deleted.
+const TRIMMED_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Characters that are kept of a refusal.
 const KEPT_CHARS: usize = 500;
 
@@ -52,6 +55,24 @@ impl Engine {
                 Ok(Step::Done)
             }
             false => Ok(Step::Dropped),
+        }
+    }
+
+    /// Deletes what is older than the log of deliveries goes back, once an hour; the workers see to it.
+    pub(crate) async fn trim_deliveries(&self) {
+        let store = self.store();
+        let now = store.clock().now();
+        {
+            // A poisoned lock guards a time that is whole at any moment.
+            let trimmed = self.trimmed.lock();
+            let mut trimmed = trimmed.unwrap_or_else(PoisonError::into_inner);
+            if trimmed.is_some_and(|at| now.since(at) < TRIMMED_EVERY) {
+                return;
+            }
+            *trimmed = Some(now);
+        }
+        if let Err(error) = store.trim_deliveries().await {
+            log("the log of deliveries was not trimmed", &error);
         }
     }
 

@@ -89,6 +89,7 @@ impl Worker {
 
     /// Takes the next due job and works it off.
     pub async fn run_one(&self) -> Result<Step> {
+        self.engine.trim_deliveries().await;
         let Some(job) = self.engine.store().lease_job_in(self.lane, LEASE).await? else {
             return Ok(Step::Idle);
         };

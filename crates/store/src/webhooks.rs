@@ -159,6 +159,10 @@ impl Store {
         if tx.execute(sql, params![id.0, organization.0]).await? == 0 {
             return Err(missing());
         }
+        // With the last one nobody is left who could see what was sent.
+        let sql = "DELETE FROM webhook_events WHERE organization_id = $1 AND NOT EXISTS \
+                   (SELECT 1 FROM webhook_endpoints WHERE organization_id = $1)";
+        tx.execute(sql, params![organization.0]).await?;
         note_told(&mut tx, organization).await?;
         tx.commit().await
     }

@@ -74,12 +74,17 @@ impl Store {
                 jobs::deliver(&mut tx, job.organization_id, delivery, now).await?;
             }
         }
-        // Here, where it is one look into an index at most for each event.
-        let sql = "DELETE FROM webhook_events WHERE organization_id = $1 AND created_at < $2";
-        let values = params![job.organization_id.0, now.before(KEPT)];
-        tx.execute(sql, values).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Deletes what is older than the log goes back, of all organizations.
+    pub async fn trim_deliveries(&self) -> Result<()> {
+        // One look into the index for each organization.
+        let sql = "DELETE FROM webhook_events WHERE created_at < $1 \
+                   AND organization_id IN (SELECT id FROM organizations)";
+        let values = params![self.clock.now().before(KEPT)];
+        self.db.execute(sql, values).await.map(|_| ())
     }
 
     /// Has an endpoint sent an event of type [`TEST_EVENT`].

@@ -27,6 +27,7 @@ on_every_database![
     secrets_move_with_the_master_key,
     senders_take_deliveries_and_workers_the_rest,
     an_endpoint_has_one_delivery_under_way,
+    with_the_last_endpoint_goes_what_was_kept,
 ];
 
 fn secret(text: &str) -> Secret {
@@ -491,5 +492,21 @@ async fn an_endpoint_has_one_delivery_under_way(world: World) -> Result<()> {
         taken += usize::from(leased.expect("no panic")?.is_some());
     }
     assert_eq!(taken, 2, "one of each endpoint");
+    Ok(())
+}
+
+async fn with_the_last_endpoint_goes_what_was_kept(world: World) -> Result<()> {
+    let organization = world.organization("Ours").await?;
+    let store = &world.store;
+    let (first, last) = (
+        endpoint(&world, organization, &[]).await?,
+        endpoint(&world, organization, &[]).await?,
+    );
+    store.test_webhook(organization, first.id).await?;
+    let kept = "SELECT COUNT(*) FROM webhook_events";
+    store.delete_webhook(organization, first.id).await?;
+    assert_eq!(world.count(kept).await, 1);
+    store.delete_webhook(organization, last.id).await?;
+    assert_eq!(world.count(kept).await, 0);
     Ok(())
 }

@@ -128,6 +128,25 @@ impl World {
         self.backend == Backend::Postgres
     }
 
+    /// The number that a statement gives, past the store.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let url = &self.place.database_url;
+        let sql = AssertSqlSafe(sql.to_owned());
+        let counted = match self.backend {
+            Backend::Sqlite => {
+                let connection = SqliteConnection::connect(url).await;
+                let mut connection = connection.expect("the file opens");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await
+            }
+            Backend::Postgres => {
+                let connection = PgConnection::connect(url).await;
+                let mut connection = connection.expect("the database answers");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await
+            }
+        };
+        counted.expect("the statement is valid")
+    }
+
     /// Runs a statement behind the store's back.
     pub async fn raw(&self, sql: &str) {
         let url = &self.place.database_url;
