@@ -112,6 +112,22 @@ test('a visitor asks for a person, who answers in the inbox and hands the conver
   await agent.context().close();
 }, 90_000);
 
+test('who asks for a person in words is handed over by the chatbot', async () => {
+  await stage.api('PATCH', `/chatbot/${bot.id}`, { settings: { tools: ['ask_for_person'] } });
+  stage.model.calls = [{ name: 'ask_for_person', arguments: {} }];
+  stage.model.words = ['A person will answer you here.'];
+  const visitor = await stage.visit(shop.url);
+  await visitor.getByRole('button', { name: 'Open chat' }).click();
+  const box = visitor.getByRole('textbox', { name: 'Write a message' });
+  await box.fill('I want to talk to a human.');
+  await box.press('Enter');
+  await visitor.getByRole('log').getByText('A person will answer you here.').waitFor();
+  await visitor.getByText('You are waiting for a person.').waitFor();
+  expect(await visitor.getByRole('button', { name: 'Talk to a person' }).count()).toBe(0);
+  expect(visitor.said).toEqual([]);
+  await visitor.context().close();
+}, 60_000);
+
 test('a telephone number that was recorded can be dialled from the thread', async () => {
   await stage.api('PATCH', `/chatbot/${bot.id}`, { settings: { tools: ['record_contact'] } });
   stage.model.calls = [{ name: 'record_contact', arguments: { phone: '+82 10-1234-5678' } }];
