@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
 use okra_domain::Secret;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
@@ -50,6 +52,8 @@ pub struct ChatStream {
     spoken: bool,
     /// The end mark came, or there will be none.
     ended: bool,
+    /// What went wrong behind the text that was given out last.
+    fault: Option<ProviderError>,
 }
 
 /// The moments an answer is given up at.
@@ -70,10 +74,18 @@ enum Source {
         response: Response,
         events: EventReader,
         received: usize,
+        /// What was there when nothing was waited for, and is no more of the answer.
+        last: Option<Chunk>,
     },
     /// One JSON document: asked for, or sent by a server that cannot stream.
     Whole(Response),
 }
+
+/// More bytes of a body, its end, or a fault.
+type Chunk = Result<Option<Bytes>, reqwest::Error>;
+
+/// Bytes of text from which on no more is added to it, however much has arrived.
+const TOGETHER: usize = 4 << 10;
 
 impl ChatStream {
     /// Reads an answer up to its first text or call.
@@ -95,6 +107,7 @@ impl ChatStream {
                 response,
                 events: EventReader::default(),
                 received: 0,
+                last: None,
             },
         };
         let mut stream = Self {
@@ -112,13 +125,14 @@ impl ChatStream {
             begun: false,
             spoken: false,
             ended: false,
+            fault: None,
         };
         stream.ready = stream.next().await.transpose()?;
         Ok(stream)
     }
 
-    /// The next piece of the answer; `None` after `Done` or an error. May be dropped and called
-    /// again without losing anything.
+    /// The next piece of the answer, with all the text that has arrived with it; `None` after `Done` or an error. May
+    /// be dropped and called again without losing anything.
     pub async fn next(&mut self) -> Option<Result<ChatDelta, ProviderError>> {
         if let Some(ready) = self.ready.take() {
             return Some(Ok(ready));
@@ -128,7 +142,12 @@ impl ChatStream {
             ProviderError::new(error.kind, redact(&error.message, self.key.as_ref()))
         });
         match result {
-            Ok(ChatDelta::Text(_) | ChatDelta::ToolCall(_)) => self.spoken = true,
+            Ok(ChatDelta::Text(mut text)) => {
+                self.spoken = true;
+                self.add_arrived(&mut text);
+                return Some(Ok(ChatDelta::Text(text)));
+            }
+            Ok(ChatDelta::ToolCall(_)) => self.spoken = true,
             Ok(done @ ChatDelta::Done { .. }) => {
                 // Kept while the connection is released, lest it be lost if this future is dropped.
                 self.ready = Some(done);
@@ -145,7 +164,44 @@ impl ChatStream {
         self.usage
     }
 
+    /// Adds the text that is there without waiting: providers send words one by one, and what came together is passed
+    /// on together, since each piece costs everyone behind it a step. A fault waits for the next call.
+    fn add_arrived(&mut self, text: &mut String) {
+        while text.len() < TOGETHER && !self.ended && self.fault.is_none() {
+            let Some(Source::Events {
+                response,
+                events,
+                received,
+                last,
+            }) = &mut self.source
+            else {
+                return;
+            };
+            if let Some(event) = events.next_event() {
+                match self.take_event(&event) {
+                    Ok(more) => text.extend(more),
+                    Err(error) => self.fault = Some(error),
+                }
+                continue;
+            }
+            if last.is_some() {
+                return;
+            }
+            match response.chunk().now_or_never() {
+                Some(Ok(Some(bytes))) => match took(&bytes, events, received) {
+                    Ok(()) => {}
+                    Err(error) => self.fault = Some(error),
+                },
+                Some(chunk) => *last = Some(chunk),
+                None => return,
+            }
+        }
+    }
+
     async fn advance(&mut self) -> Result<ChatDelta, ProviderError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let mut idle_until = Instant::now() + self.limits.idle;
         loop {
             if self.ended {
@@ -195,11 +251,16 @@ impl ChatStream {
             response,
             events,
             received,
+            last,
         }) = &mut self.source
         else {
             return Ok(None);
         };
-        let bytes = match tokio::time::timeout_at(deadline, response.chunk()).await {
+        let chunk = match last.take() {
+            Some(chunk) => Ok(chunk),
+            None => tokio::time::timeout_at(deadline, response.chunk()).await,
+        };
+        let bytes = match chunk {
             Ok(Ok(bytes)) => bytes,
             // The model had finished: all of the text is here, only the end mark is missing.
             Ok(Err(_)) | Err(_) if self.finish.is_some() => {
@@ -211,12 +272,7 @@ impl ChatStream {
             Err(_) => return Err(timed_out("stopped in the middle of its answer")),
         };
         if let Some(bytes) = bytes {
-            *received += bytes.len();
-            if *received > MAX_ANSWER {
-                return Err(malformed("The model provider's answer is endless."));
-            }
-            events.push(&bytes)?;
-            return Ok(None);
+            return took(&bytes, events, received).map(|()| None);
         }
         let rest = events.rest();
         let had_finished = self.finish.is_some();
@@ -356,6 +412,15 @@ impl ChatStream {
             });
         }
     }
+}
+
+/// Takes in bytes of an answer, which have an end.
+fn took(bytes: &[u8], events: &mut EventReader, received: &mut usize) -> Result<(), ProviderError> {
+    *received += bytes.len();
+    if *received > MAX_ANSWER {
+        return Err(malformed("The model provider's answer is endless."));
+    }
+    events.push(bytes)
 }
 
 async fn drain(response: &mut Response) {

@@ -1,10 +1,10 @@
 //! What providers send that OpenAI would not, and what is no answer at all.
 
-use okra_ai::chat::{Completion, Finish};
+use okra_ai::chat::{ChatDelta, Completion, Finish};
 use okra_ai::error::{ProviderError, ProviderErrorKind};
 use okra_testkit::provider::{MockProvider, Script};
 
-use crate::{model, raw, streamed};
+use crate::{model, question, raw, streamed};
 
 /// What the answer in `body` is read as.
 async fn read(content_type: &str, body: &str) -> Result<Completion, ProviderError> {
@@ -154,4 +154,34 @@ async fn invalid_utf8_is_refused_rather_than_guessed() {
     });
     let error = streamed(&model(&provider)).await.unwrap_err();
     assert_eq!(error.kind, ProviderErrorKind::Malformed);
+}
+
+#[tokio::test]
+async fn what_came_together_is_given_together_and_a_fault_behind_it() {
+    let event = |text: &str| {
+        let delta = serde_json::json!({"choices": [{"delta": {"content": text}}]});
+        format!("data: {delta}\n\n")
+    };
+    let words = event("Refunds ") + &event("take ") + &event("five days.");
+    let provider = MockProvider::start().await;
+    provider.reply(raw(
+        "text/event-stream",
+        &(words.clone() + "data: {broken\n\n"),
+    ));
+    let mut stream = model(&provider).stream(question()).await.unwrap();
+    let text = ChatDelta::Text("Refunds take five days.".to_owned());
+    assert_eq!(stream.next().await.unwrap().unwrap(), text);
+    let fault = stream.next().await.unwrap().unwrap_err();
+    assert_eq!(fault.kind, ProviderErrorKind::Malformed);
+    assert!(stream.next().await.is_none());
+    // However much there is, a piece has an end.
+    let long = event(&"word ".repeat(400)).repeat(10);
+    provider.reply(raw("text/event-stream", &(long + "data: [DONE]\n\n")));
+    let mut stream = model(&provider).stream(question()).await.unwrap();
+    let mut lengths = Vec::new();
+    while let Some(Ok(ChatDelta::Text(text))) = stream.next().await {
+        lengths.push(text.len());
+    }
+    assert_eq!(lengths.iter().sum::<usize>(), 20_000);
+    assert!(lengths.iter().all(|length| *length <= 6_000), "{lengths:?}");
 }
