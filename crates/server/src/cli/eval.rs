@@ -20,7 +20,10 @@ const BAD_INPUT: u8 = 2;
 const MISSED: u8 = 3;
 
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["file", "draft"]))]
+#[command(
+    override_usage = "okra eval [OPTIONS] <CHATBOT> <FILE>\n       okra eval [OPTIONS] <CHATBOT> --draft",
+    group = clap::ArgGroup::new("what").required(true).args(["file", "draft"])
+)]
 pub struct Eval {
     /// The chatbot's id or slug
     chatbot: String,
