@@ -102,11 +102,7 @@ impl Visitor {
     /// The ids of the message and the answer that a request of this visitor makes, the same each
     /// time the request is sent.
     pub fn turn_ids(&self, request: Uuid) -> (MessageId, MessageId) {
-        let name = format!("{}/{}/{request}", self.chatbot, self.id);
-        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
-        // The answer's is the greater one, as of messages of the same moment the later one's must.
-        let (message, answer) = (Uuid::from_u128(id & !1), Uuid::from_u128(id | 1));
-        (MessageId(message), MessageId(answer))
+        turn_ids_of(&format!("{}/{}/{request}", self.chatbot, self.id))
     }
 
     fn owns(&self, image: &UploadedImage) -> bool {
@@ -117,6 +113,14 @@ impl Visitor {
     pub fn key(&self) -> String {
         format!("{}/{}", self.chatbot, self.id)
     }
+}
+
+/// The ids of the message and the answer of a request of this name, the same each time.
+pub fn turn_ids_of(name: &str) -> (MessageId, MessageId) {
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
+    // The answer's is the greater one, as of messages of the same moment the later one's must.
+    let (message, answer) = (Uuid::from_u128(id & !1), Uuid::from_u128(id | 1));
+    (MessageId(message), MessageId(answer))
 }
 
 /// An image that a visitor uploaded, as its id says: signed like a token, so that the id alone tells

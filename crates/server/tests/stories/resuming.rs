@@ -8,7 +8,7 @@ use okra_testkit::provider::Script;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bot, Page, Reader, Stage, change, list, one_event, question, said, text, with_model,
+    Bot, Client, Page, Reader, Stage, change, list, one_event, question, said, text, with_model,
 };
 
 stories! {
@@ -18,6 +18,7 @@ stories! {
     a_question_sent_twice_is_asked_once,
     a_programs_question_sent_twice_under_one_key_is_asked_once,
     what_failed_under_a_key_stays_failed,
+    a_question_under_a_key_is_answered_after_a_kill_where_it_stands,
     nobody_reads_on_from_what_has_not_happened,
 }
 
@@ -168,6 +169,33 @@ async fn a_programs_question_sent_twice_under_one_key_is_asked_once(stage: Stage
         );
     }
     assert_eq!(bot.messages(&whole["session_id"]).await.len(), 3);
+}
+
+async fn a_question_under_a_key_is_answered_after_a_kill_where_it_stands(stage: Stage) {
+    let (provider, app, _page, bot) = with_model(stage, &[]).await;
+    provider.reply(Script::HangAfter {
+        text: "Half an".to_owned(),
+    });
+    let under = |client: &Client| Bot {
+        client: client.with("idempotency-key", "one"),
+        ..bot.clone()
+    };
+    // Without a visitor's token: nothing but the key leads back to the conversation.
+    let asked = said("How do I rinse the teapot?");
+    let mut reader = under(&bot.client).reader(&asked).await;
+    reader.until("Half an").await;
+    let app = app.killed_and_started().await;
+    let other = under(&app.client).chat(said("Do you ship abroad?")).await;
+    other.refused(409, "already_used", "");
+    provider.reply(Script::text("With cold water."));
+    let reply = under(&app.client).chat(asked).await.expect(200);
+    assert_eq!(reply["message"]["content"], "With cold water.");
+    let bot = under(&app.client);
+    let conversations = bot.client.get(&bot.path("/conversations")).await;
+    let conversations = conversations.expect(200)["data"].clone();
+    assert_eq!(list(&conversations).len(), 1, "{conversations}");
+    assert_eq!(conversations[0]["id"], reply["session_id"]);
+    assert_eq!(bot.messages(&reply["session_id"]).await.len(), 2);
 }
 
 async fn what_failed_under_a_key_stays_failed(stage: Stage) {

@@ -55,16 +55,22 @@ async fn an_answer_that_was_begun_before_a_takeover_is_not_stored(world: World) 
     Ok(())
 }
 
+fn calling(facts: AnswerFacts) -> AnswerFacts {
+    AnswerFacts {
+        calls_person: true,
+        ..facts
+    }
+}
+
 async fn an_answer_that_calls_a_person_leaves_its_session_waiting(world: World) -> Result<()> {
     let chatbot = world.chatbot("Shop helper").await?;
     let session = ask(&world, &chatbot, "v").await?;
     let (answer, facts) = world.answer(&session);
     let (beside, _) = world.answer(&session);
-    let calls = AnswerFacts {
-        calls_person: true,
-        ..facts
-    };
-    let finished = world.store.finish_turn(&chatbot, &answer, calls).await?;
+    let finished = world
+        .store
+        .finish_turn(&chatbot, &answer, calling(facts))
+        .await?;
     let waits = world.store.session(&chatbot, session.id).await?;
     assert_eq!(finished, Finished::Stored(Box::new(waits.clone())));
     assert_eq!(
@@ -79,11 +85,10 @@ async fn an_answer_that_calls_a_person_leaves_its_session_waiting(world: World) 
     let session = ask(&world, &chatbot, "w").await?;
     let (answer, facts) = world.answer(&session);
     handle(&world, &chatbot, session.id, take(), None).await?;
-    let calls = AnswerFacts {
-        calls_person: true,
-        ..facts
-    };
-    let finished = world.store.finish_turn(&chatbot, &answer, calls).await?;
+    let finished = world
+        .store
+        .finish_turn(&chatbot, &answer, calling(facts))
+        .await?;
     assert_eq!(finished, Finished::HandedOver);
     let now = world.store.session(&chatbot, session.id).await?;
     assert_eq!((now.state, now.takeovers), (SessionState::InProgress, 1));

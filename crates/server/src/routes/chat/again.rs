@@ -9,21 +9,17 @@ use okra_engine::chat::{TurnEvent, TurnRequest, used_sources};
 use okra_engine::live::Follower;
 use okra_store::sessions::{SessionKey, already_used};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{Answered, event, event_of, first, reply, stream_of};
 use crate::access::{Agent, Caller};
 use crate::app::App;
 use crate::error::ApiResult;
 use crate::routes::visitors::messages::sources_now;
+use crate::visitor::turn_ids_of;
 
 /// The ids of a question and its answer: another chatbot's and another caller's key is another.
 fn turn_ids(chatbot: &Chatbot, caller: &Caller<Agent>, key: &str) -> (MessageId, MessageId) {
-    let name = format!("chat/{}/{}/{key}", chatbot.id, caller.id());
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
-    // The answer's is the greater one, as of messages of the same moment the later one's must.
-    let (message, answer) = (Uuid::from_u128(id & !1), Uuid::from_u128(id | 1));
-    (MessageId(message), MessageId(answer))
+    turn_ids_of(&format!("chat/{}/{}/{key}", chatbot.id, caller.id()))
 }
 
 /// Asks, unless it was asked under this key before; gives the one answer, which goes on for a while though nobody
